@@ -1,0 +1,1 @@
+"""What speech and units are measured by: numpy and numba, no torch."""
