@@ -57,6 +57,6 @@ def _build(weights: DecoderWeights, backend: str, precision: str, threads: int |
             if backend == "cuda":
                 raise BackendUnavailable(f"the cuda backend cannot run here: {error}") from error
             log.debug("no cuda backend: %s", error)
-    from speechvq.engine.cpu import CpuEngine
+    from speechvq.engine.cpu import make_cpu_engine
 
-    return CpuEngine(weights, precision, threads)
+    return make_cpu_engine(weights, precision, threads)

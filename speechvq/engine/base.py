@@ -163,7 +163,7 @@ class Engine(ABC):
         samples = np.asarray(samples)
         if samples.ndim != 2 or len(samples) != state.batch:
             raise InputError(f"samples should be [{state.batch}, n], are {list(samples.shape)}")
-        if samples.size and not (0 <= samples.min() and samples.max() < self.weights.num_classes):
+        if samples.size and not (samples.min() >= 0 and samples.max() < self.weights.num_classes):
             raise InputError(f"samples should lie in 0..{self.weights.num_classes - 1}")
         samples = np.ascontiguousarray(samples, self.weights.sample_dtype)
         self._need(state, samples.shape[1])

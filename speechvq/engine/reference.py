@@ -116,7 +116,8 @@ def cumulative(log_probabilities: np.ndarray, temperature: float, top_p: float) 
     if top_p < 1:
         likelier = (p[:, None, :] > p[:, :, None]) @ p[:, :, None]
         p = np.where(likelier[..., 0] < top_p * p.sum(-1, keepdims=True), p, 0)
-    return np.cumsum(p / p.sum(-1, keepdims=True), axis=-1)
+    total = np.cumsum(p, axis=-1)
+    return total / total[..., -1:]
 
 
 def draw(log_probabilities: np.ndarray, u: np.ndarray, temperature: float, top_p: float) -> np.ndarray:
@@ -131,5 +132,4 @@ def draw(log_probabilities: np.ndarray, u: np.ndarray, temperature: float, top_p
     Returns:
         Classes [B].
     """
-    above = cumulative(log_probabilities, temperature, top_p) > u[:, None]
-    return np.where(above.any(-1), above.argmax(-1), above.shape[-1] - 1)
+    return (cumulative(log_probabilities, temperature, top_p) > u[:, None]).argmax(-1)

@@ -1,0 +1,90 @@
+"""The end of every sample on a processor, compiled: softmax, temperature, nucleus, Philox, draw."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from speechvq.engine.philox import KEY_INCREMENTS, MULTIPLIERS, ROUNDS
+
+M0, M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
+K0, K1 = np.uint64(KEY_INCREMENTS[0]), np.uint64(KEY_INCREMENTS[1])
+LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+GREEDY = np.float32(1e30)
+
+
+@njit(cache=True, nogil=True)
+def uniform_at(seed: np.uint64, time: int) -> np.float32:
+    """`philox.uniform` for one seed and time of the audio stream."""
+    c0, c1, c2, c3 = np.uint64(time) & LOW, np.uint64(0), np.uint64(0), np.uint64(0)
+    k0, k1 = np.uint64(seed) & LOW, np.uint64(seed) >> HALF
+    for _ in range(ROUNDS):
+        a, b = c0 * M0, c2 * M1
+        c0, c1, c2, c3 = (b >> HALF) ^ c1 ^ k0, b & LOW, (a >> HALF) ^ c3 ^ k1, a & LOW
+        k0, k1 = (k0 + K0) & LOW, (k1 + K1) & LOW
+    return np.float32(c0 >> np.uint64(8)) * np.float32(2.0**-24)
+
+
+@njit(cache=True, nogil=True)
+def sharpness(temperature: float) -> np.float32:
+    """What logits are multiplied with; temperature 0 is a limit that float32 holds."""
+    return GREEDY if temperature == 0 else np.float32(1 / temperature)
+
+
+@njit(cache=True, nogil=True)
+def keep_nucleus(p: np.ndarray, top_p: np.float32) -> None:
+    """Set to zero every class whose likelier ones already hold top_p of the sum.
+
+    A class stays when the classes above its probability hold less than top_p; this bisects, over
+    the ordered bit patterns of the floats, the least probability that stays, so nothing is sorted.
+
+    Args:
+        p: float32 [A], not normalised, not negative; changed in place.
+        top_p: in (0, 1).
+    """
+    limit = np.float32(0)
+    for k in range(len(p)):
+        limit += p[k]
+    limit *= top_p
+    bits = p.view(np.uint32)
+    low, high = np.int64(-1), np.int64(0)  # classes above `low` hold at least the limit, those above `high` less
+    for k in range(len(p)):
+        high = max(high, np.int64(bits[k]))
+    while high - low > 1:
+        middle = (low + high) // 2
+        above = np.float32(0)
+        for k in range(len(p)):
+            if bits[k] > middle:
+                above += p[k]
+        if above < limit:
+            high = middle
+        else:
+            low = middle
+    for k in range(len(p)):
+        if bits[k] < high:
+            p[k] = 0
+
+
+@njit(cache=True, nogil=True)
+def pick(p: np.ndarray, u: np.float32) -> int:
+    """The smallest class whose cumulative probability is above u.
+
+    Args:
+        p: float32 [A], not normalised, not negative.
+        u: in [0, 1).
+
+    Returns:
+        The class.
+    """
+    total = np.float32(0)
+    for k in range(len(p)):
+        total += p[k]
+    rest = u * total
+    last = 0
+    for k in range(len(p)):
+        if p[k] > 0:
+            last = k
+            if rest < p[k]:
+                return k
+            rest -= p[k]
+    return last
