@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -125,23 +125,49 @@ def write(path: str | os.PathLike, samples: np.ndarray, sample_rate: int) -> Non
         AudioError: another suffix, samples that are not one finite non-empty row,
             or a rate that the format does not have.
     """
+    write_blocks(path, [samples], sample_rate)
+
+
+def write_blocks(path: str | os.PathLike, blocks: Iterable[np.ndarray], sample_rate: int) -> int:
+    """Write as `write` does, a block at a time; the file takes its name when the last one is in.
+
+    Args:
+        path: as in `write`.
+        blocks: [T] float each.
+        sample_rate: in Hz.
+
+    Returns:
+        how many samples were written.
+
+    Raises:
+        AudioError: as `write` does.
+    """
     path = Path(path)
     if path.suffix.lower() not in WRITABLE:
         raise AudioError(f"{path}: cannot write '{path.suffix}' files: use one of {' '.join(WRITABLE)}")
     container, coding = WRITABLE[path.suffix.lower()]
-    samples = np.asarray(samples)
-    if samples.ndim != 1 or not samples.size:
-        raise AudioError(f"{path}: audio to write must be one row of samples, not of shape {samples.shape}")
-    _require_finite(samples, str(path))
-    samples = np.clip(samples, -1.0, 1.0)
-    if coding == "PCM_16":
-        # libsndfile scales floats by 32767 going out and by 32768 coming in; whole numbers survive the trip.
-        samples = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
     with atomic_file(path) as temporary:
         try:
-            soundfile.write(temporary, samples, sample_rate, subtype=coding, format=container)
+            with soundfile.SoundFile(temporary, "w", sample_rate, 1, coding, format=container) as file:
+                for samples in blocks:
+                    file.write(_writable(np.asarray(samples), coding, str(path)))
+                written = file.frames
         except (soundfile.LibsndfileError, ValueError) as error:
             raise AudioError(f"{path}: cannot be written at {sample_rate} Hz ({error})") from None
+        if not written:
+            raise AudioError(f"{path}: there are no samples to write")
+    return written
+
+
+def _writable(samples: np.ndarray, coding: str, name: str) -> np.ndarray:
+    if samples.ndim != 1:
+        raise AudioError(f"{name}: audio to write must be one row of samples, not of shape {samples.shape}")
+    _require_finite(samples, name)
+    samples = np.clip(samples, -1.0, 1.0)
+    if coding != "PCM_16":
+        return samples
+    # libsndfile scales floats by 32767 going out and by 32768 coming in; whole numbers survive the trip.
+    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
 
 
 def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
