@@ -1,0 +1,234 @@
+"""A trained model at work on audio: encode, decode, convert, whole or in blocks.
+
+Long recordings pass through in blocks that overlap by the networks' look-ahead, so
+blocks give the same units and conditioning as the whole would, in constant memory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from speechvq.audio import LevelMeter, apply_gain, gain_db, mu_law_decode, pad_to_hop, read_blocks, resample
+from speechvq.checkpoint import load_model, model_hash
+from speechvq.engine import DecoderWeights, Engine, make_engine
+from speechvq.errors import UnitsError
+from speechvq.units import Units
+
+BLOCK_SECONDS = 8.0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How samples are drawn.
+
+    Args:
+        seed: the same seed gives the same audio on one backend and precision.
+        temperature: below 1 keeps closer to the likely; 0 takes the likeliest.
+        top_p: draw only from the likeliest classes that together hold this share.
+    """
+
+    seed: int = 0
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+
+class Codec:
+    """A model directory opened for use.
+
+    Args:
+        path: the model directory.
+        backend: of the decoder: auto, reference, cpu or cuda.
+        precision: of its weights: auto, float32, float16 or int8.
+        threads: for decoding one stream; None for as many as help.
+
+    Raises:
+        ModelError: the directory cannot be used.
+        BackendUnavailable: the named backend cannot run here.
+    """
+
+    def __init__(self, path: str | os.PathLike, backend: str = "auto", precision: str = "auto", threads: int | None = None):
+        self.path = Path(path)
+        self.model = load_model(path)
+        self.hash = model_hash(path)
+        self._engine_options = (backend, precision, threads)
+        self._engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The decoder, made when first needed."""
+        if self._engine is None:
+            weights = DecoderWeights.from_arrays(self.model.decoder_weights())
+            self._engine = make_engine(weights, *self._engine_options)
+        return self._engine
+
+    @property
+    def speakers(self) -> list[str]:
+        """Voices that the model knows."""
+        return self.model.speakers
+
+    @property
+    def sample_rate(self) -> int:
+        """Of all audio that comes out, in Hz."""
+        return self.model.config.sample_rate
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per unit."""
+        return self.model.hop_length
+
+    @property
+    def codebook_size(self) -> int:
+        """K."""
+        return self.model.config.quantizer.codebook_size
+
+    def encode(self, samples: np.ndarray, sample_rate: int) -> Units:
+        """Units of a recording.
+
+        Args:
+            samples: [T] in [-1, 1], any loudness.
+            sample_rate: of the samples, in Hz.
+        """
+        samples = resample(samples, sample_rate, self.sample_rate)
+        samples = apply_gain(samples, gain_db(samples, self.sample_rate))
+        return self.units(np.concatenate(list(self.encode_blocks([samples]))))
+
+    def decode(self, units: Units, speaker: str, sampling: Sampling = Sampling()) -> np.ndarray:
+        """Speak units in a known voice, at the reference loudness.
+
+        Args:
+            units: of this model.
+            speaker: name of the voice.
+            sampling: how to draw.
+
+        Returns:
+            float32 [N * hop_length] at the model's rate.
+
+        Raises:
+            UnitsError: units of another codebook or hop.
+            InputError: no such speaker.
+        """
+        self.require(units.codebook_size, units.hop_length, units.sample_rate)
+        blocks = list(self.decode_blocks([units.ids], speaker, sampling))
+        return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+
+    def convert(self, samples: np.ndarray, sample_rate: int, speaker: str, sampling: Sampling = Sampling()) -> np.ndarray:
+        """The same words in another voice, as loud as they came.
+
+        Args:
+            samples: [T] in [-1, 1].
+            sample_rate: of the samples, in Hz.
+            speaker: name of the target voice.
+            sampling: how to draw.
+
+        Returns:
+            float32 [T] at the model's rate.
+        """
+        samples = resample(samples, sample_rate, self.sample_rate)
+        gain = gain_db(samples, self.sample_rate)
+        ids = self.encode_blocks([apply_gain(samples, gain)])
+        out = np.concatenate(list(self.decode_blocks(ids, speaker, sampling)))
+        return apply_gain(out[: len(samples)], -gain)
+
+    def convert_file(self, path: str | os.PathLike, speaker: str, sampling: Sampling = Sampling()) -> Iterator[np.ndarray]:
+        """Convert a file of any length in constant memory.
+
+        Args:
+            path: the recording.
+            speaker: name of the target voice.
+            sampling: how to draw.
+
+        Yields:
+            float32 blocks at the model's rate; end to end as long as the recording.
+        """
+        gain, num_samples = self.loudness(path)
+        ids = self.encode_blocks(apply_gain(block, gain) for block in read_blocks(path, self.sample_rate))
+        left = num_samples
+        for block in self.decode_blocks(ids, speaker, sampling):
+            yield apply_gain(block[:left], -gain)
+            left -= min(left, len(block))
+
+    def loudness(self, path: str | os.PathLike) -> tuple[float, int]:
+        """Gain in dB that levels a file, and its length in samples at the model's rate."""
+        meter, num_samples = LevelMeter(self.sample_rate), 0
+        for block in read_blocks(path, self.sample_rate):
+            meter.add(block)
+            num_samples += len(block)
+        return meter.gain_db(), num_samples
+
+    def encode_blocks(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Units of levelled audio that arrives in blocks.
+
+        Args:
+            blocks: [T] each, at the model's rate.
+
+        Yields:
+            ids [n], whose total is the audio's length divided by the hop, rounded up.
+        """
+        hop, look = self.hop_length, self.model.encoder.look_ahead
+        for window, skip, keep in _windows(blocks, self._block_frames, look, hop):
+            wav = torch.from_numpy(pad_to_hop(window, hop))[None, None]
+            yield self.model.encode(wav)[0, skip : skip + keep].numpy()
+
+    def decode_blocks(self, blocks: Iterable[np.ndarray], speaker: str, sampling: Sampling = Sampling()) -> Iterator[np.ndarray]:
+        """Speak units that arrive in blocks.
+
+        Args:
+            blocks: ids [n] each.
+            speaker: name of the voice.
+            sampling: how to draw.
+
+        Yields:
+            float32 [n * hop_length] at the reference loudness.
+        """
+        vector = self.model.speaker_vector(speaker)[None]
+        state = self.engine.start(1, [sampling.seed], sampling.temperature, sampling.top_p)
+        for window, skip, keep in _windows(blocks, self._block_frames, self.model.decoder.conditioner.look_ahead, 1):
+            conditioning = self.model.condition(torch.from_numpy(window.astype(np.int64))[None], vector)
+            self.engine.push(state, conditioning[..., skip : skip + keep].numpy())
+            yield mu_law_decode(self.engine.generate(state, keep * self.hop_length)[0])
+
+    def units(self, ids: np.ndarray) -> Units:
+        """Ids of this model as Units."""
+        return Units(ids, self.codebook_size, self.hop_length, self.sample_rate)
+
+    def require(self, codebook_size: int, hop_length: int, sample_rate: int) -> None:
+        """Refuse units that this model cannot speak.
+
+        Raises:
+            UnitsError: another codebook, hop or rate.
+        """
+        given, own = (codebook_size, hop_length, sample_rate), (self.codebook_size, self.hop_length, self.sample_rate)
+        if given != own:
+            raise UnitsError(
+                "these units have codebook {}, hop {}, rate {} Hz; ".format(*given)
+                + "the model speaks codebook {}, hop {}, rate {} Hz: encode with the same model".format(*own)
+            )
+
+    @property
+    def _block_frames(self) -> int:
+        return max(1, round(BLOCK_SECONDS * self.sample_rate / self.hop_length))
+
+
+def _windows(blocks: Iterable[np.ndarray], size: int, look: int, step: int) -> Iterator[tuple[np.ndarray, int, int]]:
+    """Cut a stream into windows of `size` frames with up to `look` frames of context on either side.
+
+    Yields:
+        the window [<= (size + 2 look) * step], how many of its frames are context at its start, how many to keep.
+    """
+    buffer: np.ndarray | None = None
+    skip = 0
+    for block in blocks:
+        buffer = block if buffer is None else np.concatenate([buffer, block])
+        while len(buffer) >= (skip + size + look) * step:
+            yield buffer[: (skip + size + look) * step], skip, size
+            done = skip + size
+            drop = max(0, done - look)
+            buffer, skip = buffer[drop * step :], done - drop
+    if buffer is not None and (left := -(-len(buffer) // step) - skip) > 0:
+        yield buffer, skip, left

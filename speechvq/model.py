@@ -1,0 +1,136 @@
+"""The VQ-VAE: encoder, quantizer and decoder together, and the loss that trains them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from speechvq.config import Config
+from speechvq.errors import InputError
+from speechvq.nn.encoder import LONGEST_FEATURE_HOP, Encoder
+from speechvq.nn.features import LogMel
+from speechvq.nn.quantizer import VectorQuantizer
+from speechvq.nn.wavenet import CLASSES, WaveNetDecoder
+
+SPECTRAL_BANDS = 40
+
+
+@dataclass
+class Losses:
+    """The parts of a batch's loss, scalars all; `nll` is in nats per sample, None where the WaveNet was left out.
+
+    Args:
+        total: what is minimised.
+        nll: of the decoder.
+        commitment: of the quantizer, weighted.
+        spectral: mean absolute error of the predicted log-mel frames.
+        ids: [B, N], or None while the code is continuous.
+    """
+
+    total: Tensor
+    nll: Tensor | None
+    commitment: Tensor
+    spectral: Tensor
+    ids: Tensor | None
+
+
+class VQVAE(nn.Module):
+    """A speech VQ-VAE (van den Oord et al. 2017, arXiv 1711.00937).
+
+    Beside the paper's loss, the conditioning network may predict the log-mel frame each
+    unit covers. That costs little, teaches the encoder long before the WaveNet can, and
+    keeps the codebook from collapsing; `train.spectral_weight: 0` turns it off.
+
+    Args:
+        config: sizes.
+        speakers: names, in the order of the speaker vectors.
+    """
+
+    def __init__(self, config: Config, speakers: list[str]):
+        super().__init__()
+        self.config = config
+        self.speakers = list(speakers)
+        self.encoder = Encoder(config.encoder, config.sample_rate)
+        self.quantizer = VectorQuantizer(config.quantizer, config.encoder.code_dim)
+        self.decoder = WaveNetDecoder(config.decoder, config.encoder.code_dim, config.hop_length)
+        self.speaker = nn.Embedding(len(speakers), config.decoder.speaker_dim)
+        frames = -(-config.hop_length // LONGEST_FEATURE_HOP)
+        while config.hop_length % frames:
+            frames += 1
+        self.log_mel = LogMel(config.sample_rate, config.hop_length // frames, SPECTRAL_BANDS)
+        self.spectral = nn.Conv1d(config.decoder.condition_channels, SPECTRAL_BANDS * frames, 1)
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per unit."""
+        return self.config.hop_length
+
+    @torch.no_grad()
+    def encode(self, wav: Tensor) -> Tensor:
+        """Units of a batch.
+
+        Args:
+            wav: [B, 1, T] in [-1, 1]; T a multiple of the hop length.
+
+        Returns:
+            ids [B, N].
+        """
+        return self.quantizer.encode(self.encoder(wav))
+
+    @torch.no_grad()
+    def condition(self, ids: Tensor, speaker: Tensor) -> Tensor:
+        """Conditioning of the decoder: ids [B, N] and speaker vectors [B, E] -> [B, L, 2R, N]."""
+        return self.decoder.condition(self.quantizer.decode(ids), speaker)
+
+    def speaker_vector(self, name: str) -> Tensor:
+        """The vector [E] of a known speaker.
+
+        Raises:
+            InputError: the model has no such speaker.
+        """
+        if name not in self.speakers:
+            raise InputError(f"this model has no speaker '{name}'; it has: {', '.join(self.speakers)}")
+        return self.speaker.weight[self.speakers.index(name)].detach()
+
+    def decoder_weights(self) -> dict[str, np.ndarray]:
+        """The decoder's weights for an engine, as numpy arrays."""
+        return self.decoder.weights()
+
+    def forward(self, wav: Tensor, classes: Tensor, speaker: Tensor, quantize: bool = True, decode: bool = True) -> Losses:
+        """The loss of a batch of crops.
+
+        Args:
+            wav: [B, T] in [-1, 1].
+            classes: [B, T], the same samples as mu-law classes.
+            speaker: [B], which speaker vector each crop takes.
+            quantize: put the codebook between encoder and decoder.
+            decode: run the WaveNet.
+        """
+        z = self.encoder(wav[:, None])
+        commitment, ids = z.new_zeros(()), None
+        if quantize:
+            output = self.quantizer(z)
+            z, ids, commitment = output.quantized, output.ids, output.commitment
+        frames = self.decoder.conditioner(z, self.speaker(speaker))
+        spectral = self.spectral_loss(frames, wav)
+        total = commitment + self.config.train.spectral_weight * spectral
+        nll = None
+        if decode:
+            nll = self.nll(classes, self.decoder.conditioner.gates(frames))
+            total = total + nll
+        return Losses(total, nll, commitment, spectral, ids)
+
+    def nll(self, classes: Tensor, conditioning: Tensor) -> Tensor:
+        """Mean negative log-likelihood of samples [B, T], in nats, given [B, L, 2R, N]."""
+        logits = self.decoder(classes, conditioning).transpose(1, 2)
+        return F.cross_entropy(logits.reshape(-1, CLASSES).float(), classes.reshape(-1).long())
+
+    def spectral_loss(self, frames: Tensor, wav: Tensor) -> Tensor:
+        """Mean absolute error of the log-mel frames guessed from conditioning frames [B, C, N], for wav [B, T]."""
+        target = self.log_mel(wav)
+        guess = self.spectral(frames).unflatten(1, (SPECTRAL_BANDS, -1)).transpose(2, 3).flatten(2)
+        return F.l1_loss(guess, target)

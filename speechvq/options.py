@@ -1,0 +1,41 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from speechvq.codec import Codec, Sampling
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """`--model DIR`."""
+    parser.add_argument("--model", metavar="DIR", help="model directory; the model that ships where left out")
+
+
+def add_decoding(parser: argparse.ArgumentParser) -> None:
+    """The options of every verb that decodes."""
+    group = parser.add_argument_group("decoding")
+    group.add_argument("--backend", default="auto", choices=("auto", "reference", "cpu", "cuda"), help="what runs the WaveNet (auto)")
+    group.add_argument("--precision", default="auto", choices=("auto", "float32", "float16", "int8"), help="of its weights (auto)")
+    group.add_argument("--threads", type=int, metavar="N", help="processor threads; all that help where left out")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="of the random draw; the same seed gives the same audio (0)")
+    group.add_argument("--temperature", type=float, default=1.0, metavar="X", help="below 1 draws likelier samples (1.0)")
+    group.add_argument("--top-p", type=float, default=1.0, metavar="P", help="draw from the likeliest classes that hold P (1.0)")
+
+
+def open_codec(args: argparse.Namespace) -> Codec:
+    """The model that the options name, with its decoding engine."""
+    from speechvq.checkpoint import model_directory
+    from speechvq.codec import Codec
+
+    backend, precision = getattr(args, "backend", "auto"), getattr(args, "precision", "auto")
+    return Codec(model_directory(args.model), backend, precision, getattr(args, "threads", None))
+
+
+def sampling(args: argparse.Namespace) -> Sampling:
+    """How the options say to draw samples."""
+    from speechvq.codec import Sampling
+
+    return Sampling(args.seed, args.temperature, args.top_p)

@@ -1,0 +1,224 @@
+"""Training a VQ-VAE, in steps that can be stopped and taken up again exactly."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from speechvq.checkpoint import load_model, save_model
+from speechvq.config import Config
+from speechvq.data import Crops
+from speechvq.errors import ModelError
+from speechvq.files import atomic_file
+from speechvq.model import VQVAE, Losses
+from speechvq.nn.conv import count_parameters
+from speechvq.nn.quantizer import perplexity
+from speechvq.validation import ToTensors, Validation, validate
+
+KMEANS_VECTORS_PER_CODE = 64
+FINAL_SHARE = 0.05
+
+
+class Trainer:
+    """Everything that changes while training, and the loop that changes it.
+
+    Args:
+        config: of the model and its training.
+        train: crops to learn from.
+        dev: crops to validate on.
+        exp: folder of the experiment: `last/` and `best/` model directories, `trainer.pt`, `log.jsonl`.
+        init: a model to start from, with its speakers' vectors where names agree.
+        device: to train on.
+    """
+
+    def __init__(self, config: Config, train: Crops, dev: Crops, exp: Path, init: Path | None, device: torch.device):
+        torch.manual_seed(config.train.seed)
+        self.config, self.train, self.dev, self.exp, self.device = config, train, dev, exp, device
+        self.model = VQVAE(config, train.packed.speakers).to(device)
+        self.step = 0
+        if init is not None:
+            _start_from(self.model, load_model(init))
+        self.fine_tuning = init is not None
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=config.train.weight_decay, foreach=True
+        )
+        self.usage = torch.zeros(config.quantizer.codebook_size, dtype=torch.long, device=device)
+        self.best = math.inf
+        self.to_tensors = ToTensors(device)
+
+    def quantizes(self, step: int) -> bool:
+        """Whether the codebook is in place at a step."""
+        return self.fine_tuning or step >= self.config.train.quantize_from
+
+    def decodes(self, step: int) -> bool:
+        """Whether the WaveNet takes part in a step."""
+        return self.fine_tuning or step >= self.config.train.decoder_from
+
+    def cost(self, step: int) -> float:
+        """Work of a step, in multiply-adds up to a constant, for an honest estimate of the time left."""
+        train = self.config.train
+        encoder = count_parameters(self.model.encoder) / 4
+        if not self.decodes(step):
+            return train.warmup_batch_size * encoder
+        return train.batch_size * (encoder + count_parameters(self.model.decoder) - count_parameters(self.model.decoder.conditioner))
+
+    def run(self, report: Callable[[dict], None], advance: Callable[[float], None]) -> None:
+        """Train to the end.
+
+        Args:
+            report: takes each log line.
+            advance: takes the cost of each step made.
+        """
+        train = self.config.train
+        began, samples = time.perf_counter(), 0
+        while self.step < train.steps:
+            losses = self._update()
+            self.step += 1
+            advance(self.cost(self.step - 1))
+            samples += train.crop_samples * (train.batch_size if self.decodes(self.step - 1) else train.warmup_batch_size)
+            if self.step % train.log_every == 0 or self.step == train.steps:
+                elapsed = time.perf_counter() - began
+                report(self._log_line(losses, samples / elapsed))
+                began, samples = time.perf_counter(), 0
+            if self.step % train.validate_every == 0 or self.step == train.steps:
+                self._checkpoint(report)
+                began = time.perf_counter()
+
+    def resume(self) -> None:
+        """Take up where `trainer.pt` left off.
+
+        Raises:
+            ModelError: there is nothing to resume, or it was another model.
+        """
+        path = self.exp / "trainer.pt"
+        if not path.exists():
+            raise ModelError(f"{path} does not exist: nothing to resume; leave out --resume to begin")
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        try:
+            self.model.load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError):
+            raise ModelError(f"{path} belongs to a model of other sizes or speakers: take its configuration, or another --exp") from None
+        self.step, self.best, self.usage = state["step"], state["best"], state["usage"]
+        torch.set_rng_state(state["rng"].cpu())
+        if state["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(state["cuda_rng"].cpu())
+
+    def _update(self) -> Losses:
+        train = self.config.train
+        if self.step == train.quantize_from and not self.fine_tuning:
+            self._initialise_codebook()
+        self.model.train()
+        size = train.batch_size if self.decodes(self.step) else train.warmup_batch_size
+        wav, classes, speaker = self.to_tensors(self.train.batch(self.step, size))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            losses = self.model(wav, classes, speaker, self.quantizes(self.step), self.decodes(self.step))
+        self.optimizer.zero_grad()
+        losses.total.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate()
+        self.optimizer.step()
+        self._follow_average()
+        if losses.ids is not None:
+            self.usage += torch.bincount(losses.ids.reshape(-1), minlength=len(self.usage))
+        return losses
+
+    def _learning_rate(self) -> float:
+        train = self.config.train
+        since = self.step - (train.decoder_from if self.decodes(self.step) and not self.fine_tuning else 0)
+        warm = min(1.0, (since + 1) / (train.warmup_steps + 1))
+        start = train.decay_from * train.steps
+        done = max(0.0, (self.step - start) / max(1.0, train.steps - start))
+        return train.learning_rate * warm * (FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+    @torch.no_grad()
+    def _follow_average(self) -> None:
+        # Young averages forget faster, or they would remember the random start for a long time.
+        decay = min(self.config.train.average_decay, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
+        for average, current in zip(self.average.buffers(), self.model.buffers(), strict=True):
+            average.copy_(current)
+
+    @torch.no_grad()
+    def _initialise_codebook(self) -> None:
+        self.model.eval()
+        wanted = KMEANS_VECTORS_PER_CODE * self.config.quantizer.codebook_size
+        vectors: list[Tensor] = []
+        step = self.step
+        while sum(map(len, vectors)) < wanted:
+            wav, _, _ = self.to_tensors(self.train.batch(step, self.config.train.warmup_batch_size))
+            vectors.append(self.model.encoder(wav[:, None]).transpose(1, 2).flatten(0, 1))
+            step += 1
+        self.model.quantizer.initialise(torch.cat(vectors))
+
+    def _log_line(self, losses: Losses, samples_per_second: float) -> dict:
+        line = {
+            "step": self.step,
+            "loss": losses.total.item(),
+            "nll": losses.nll.item() if losses.nll is not None else None,
+            "commitment": losses.commitment.item(),
+            "spectral": losses.spectral.item(),
+            "perplexity": perplexity(self.usage.float()).item() if losses.ids is not None else None,
+            "learning_rate": self._learning_rate(),
+            "samples_per_second": round(samples_per_second),
+        }
+        self.usage.zero_()
+        return line
+
+    def _checkpoint(self, report: Callable[[dict], None]) -> None:
+        quantize, decode = self.quantizes(self.step - 1), self.decodes(self.step - 1)
+        scores: Validation = validate(self.average, self.dev, self.config.train.dev_crops, quantize, decode)
+        report({"step": self.step} | {f"dev_{name}": value for name, value in asdict(scores).items()} | {"dev_bits": scores.bits})
+        self._save_state()
+        save_model(self.exp / "last", self.average)
+        # Scores before the WaveNet joins are of another kind and never the best.
+        if decode and quantize and scores.nll < self.best:
+            self.best = scores.nll
+            save_model(self.exp / "best", self.average)
+            self._save_state()
+
+    def _save_state(self) -> None:
+        state = {
+            "step": self.step,
+            "best": self.best,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "usage": self.usage,
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+        }
+        with atomic_file(self.exp / "trainer.pt") as temporary:
+            torch.save(state, temporary)
+
+
+def append_json_line(path: Path, line: dict) -> None:
+    """Add one JSON object to a log; what is not a number becomes null."""
+    clean = {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in line.items()}
+    with open(path, "a", encoding="utf-8") as out:
+        out.write(json.dumps(clean) + "\n")
+
+
+def _start_from(model: VQVAE, init: VQVAE) -> None:
+    state = init.state_dict()
+    own = model.state_dict()
+    vectors = own["speaker.weight"].clone()
+    mean = state["speaker.weight"].mean(0)
+    for row, name in enumerate(model.speakers):
+        vectors[row] = init.speaker_vector(name) if name in init.speakers else mean
+    state["speaker.weight"] = vectors
+    wrong = [name for name, value in own.items() if state.get(name) is None or state[name].shape != value.shape]
+    if wrong:
+        raise ModelError(f"--init holds a model of other sizes ({wrong[0]} differs): train with its configuration")
+    model.load_state_dict(state)
