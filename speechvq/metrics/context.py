@@ -6,6 +6,8 @@ before it, so a map of single units underrates what they hold.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from speechvq.metrics.units import unit_phone_counts
@@ -19,7 +21,7 @@ class ContextMap:
 
     Args:
         utterances: the ids [N] of each utterance to learn from.
-        phones: its phones [N].
+        phones: its phones [N]; frames with a negative one are not learned from.
         order: 1 for single units, 2 for bigrams, 3 for trigrams.
         codebook_size: K.
         num_phones: P.
@@ -30,8 +32,8 @@ class ContextMap:
 
     def __init__(
         self,
-        utterances: list[np.ndarray],
-        phones: list[np.ndarray],
+        utterances: Sequence[np.ndarray],
+        phones: Sequence[np.ndarray],
         order: int,
         codebook_size: int,
         num_phones: int,
@@ -39,11 +41,14 @@ class ContextMap:
     ):
         self._base = codebook_size + 1
         flat = np.concatenate(phones)
+        labelled = flat >= 0
+        flat = flat[labelled]
         probabilities = np.bincount(flat, minlength=num_phones)[None] / len(flat)
         self._commonest = int(probabilities.argmax())
         self._levels: list[tuple[np.ndarray, np.ndarray]] = []
         for length in range(1, order + 1):
-            keys, rows = np.unique(np.concatenate([self._keys(ids, length) for ids in utterances]), return_inverse=True)
+            contexts = np.concatenate([self._keys(ids, length) for ids in utterances])[labelled]
+            keys, rows = np.unique(contexts, return_inverse=True)
             counts = unit_phone_counts(rows, flat, len(keys), num_phones).astype(np.float32)
             shorter = keys % self._base ** (length - 1)
             parents = np.searchsorted(self._levels[-1][0], shorter) if self._levels else np.zeros(len(keys), np.int64)

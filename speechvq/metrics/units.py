@@ -62,9 +62,9 @@ def frame_accuracy(ids: np.ndarray, phones: np.ndarray, mapping: np.ndarray) -> 
     return float((mapping[ids] == phones).mean()) if len(ids) else float("nan")
 
 
-def confusion(ids: np.ndarray, phones: np.ndarray, mapping: np.ndarray, num_phones: int) -> np.ndarray:
-    """Count the frames of each true phone that were mapped to each phone: [P true, P mapped]."""
-    return unit_phone_counts(phones, mapping[ids], num_phones, num_phones)
+def confusion(phones: np.ndarray, predicted: np.ndarray, num_phones: int) -> np.ndarray:
+    """Count the frames of each phone [N] that were taken for each phone [N]: [P true, P predicted]."""
+    return unit_phone_counts(phones, predicted, num_phones, num_phones)
 
 
 def phone_purity(counts: np.ndarray) -> float:
