@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from speechvq import audio
@@ -45,57 +45,79 @@ def add_corpus_arguments(parser: argparse.ArgumentParser, alignments: bool = Fal
         )
 
 
-def folder(path: Path, what: str) -> Path:
-    """Require a folder.
-
-    Raises:
-        CorpusError: it is not there.
-    """
-    if not path.is_dir():
-        raise CorpusError(f"{path}: no such folder; {what}")
-    return path
-
-
-def usable(utterances: Iterable[Utterance]) -> tuple[list[Utterance], int]:
-    """Measure every file, and leave out with a warning those that cannot be read.
-
-    Returns:
-        the others with their durations, and how many were left out.
-    """
-    kept, unusable = [], 0
-    for u in utterances:
-        try:
-            kept.append(replace(u, duration=audio.info(u.path).duration))
-        except AudioError as error:
-            print(f"left out: {error}", file=sys.stderr)
-            unusable += 1
-    return kept, unusable
-
-
-def find_alignments(corpus: Path, given: Path | None) -> Callable[[str], Alignment | None]:
-    """Find phone times.
+class Batch:
+    """The utterances of a corpus, gathered one by one; a file that cannot be used is reported and left out.
 
     Args:
-        corpus: whose folder `alignments` is looked at where no path is given.
-        given: a folder searched for .TextGrid and .lab files, or a .ctm file.
+        corpus: whose folder `alignments` holds phone times, if it is there.
+        alignments: a folder searched for .TextGrid and .lab files, or a .ctm file, to take instead.
 
-    Returns:
-        a function from a file's stem to its phone times, or None where there are none.
+    Attributes:
+        utterances: so far.
+        failed: how many files could not be used.
 
     Raises:
-        AlignmentError: the path given holds none.
+        AlignmentError: the alignments given are not there.
     """
+
+    def __init__(self, corpus: Path, alignments: Path | None = None):
+        self.utterances: list[Utterance] = []
+        self.failed = 0
+        self._phones = _phone_times(corpus, alignments)
+
+    def add(self, speaker: str, name: str, path: Path, text: str | None = None, gender: str | None = None) -> None:
+        """Add an utterance.
+
+        Args:
+            speaker: its speaker's id.
+            name: of the recording; the utterance id, with the speaker put before it where it is not there yet.
+            path: its audio file.
+            text: what is said.
+            gender: of the speaker.
+        """
+        utt = name if name.startswith(f"{speaker}-") else f"{speaker}-{name}"
+        try:
+            duration = audio.info(path).duration
+        except AudioError as error:
+            self._report(error)
+            return
+        try:
+            alignment = self._phones(speaker, name)
+        except AlignmentError as error:
+            self._report(error)
+            alignment = None
+        self.utterances.append(Utterance(utt, speaker, path, text, alignment=alignment, gender=gender, duration=duration))
+
+    def _report(self, error: Exception) -> None:
+        print(f"left out: {error}", file=sys.stderr)
+        self.failed += 1
+
+
+def _phone_times(corpus: Path, given: Path | None) -> Callable[[str, str], Alignment | None]:
     place = given or corpus / "alignments"
     if place.is_file():
-        return read_ctm(place).get
-    files = {p.stem: p for p in place.rglob("*") if p.suffix.lower() in (".textgrid", ".lab")} if place.is_dir() else {}
+        ctm = read_ctm(place)
+        return lambda speaker, name: ctm.get(f"{speaker}-{name}") or ctm.get(name)
+    files = [p for p in place.rglob("*") if p.suffix.lower() in (".textgrid", ".lab")] if place.is_dir() else []
     if given and not files:
         raise AlignmentError(f"{given}: neither a .ctm file nor a folder with .TextGrid or .lab files")
-    return lambda stem: read_alignment(files[stem]) if stem in files else None
+    # Parallel corpora use a name once per speaker: the folder a file lies in comes first.
+    by_folder = {(p.parent.name, p.stem): p for p in files}
+    count = Counter(p.stem for p in files)
+    by_name = {p.stem: p for p in files if count[p.stem] == 1}
+
+    def find(speaker: str, name: str) -> Alignment | None:
+        path = by_folder.get((speaker, name)) or by_name.get(name)
+        return read_alignment(path) if path else None
+
+    return find
 
 
 def split(corpus: str, utterances: Iterable[Utterance]) -> dict[str, list[Utterance]]:
     """Share utterances out by the committed lists `splits/<corpus>.{dev,test,unseen_speakers}.txt`.
+
+    In an excerpt a speaker of dev may have nothing in train; it goes to test, because a
+    validation loss needs speakers that the decoder has learnt.
 
     Returns:
         the sets train, dev, test and test_unseen; what no list names is train.
@@ -105,6 +127,9 @@ def split(corpus: str, utterances: Iterable[Utterance]) -> dict[str, list[Uttera
     sets: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": [], UNSEEN: []}
     for u in utterances:
         sets[UNSEEN if u.speaker in unseen else place.get(u.utt, "train")].append(u)
+    learnt = {u.speaker for u in sets["train"]}
+    sets["test"] += [u for u in sets["dev"] if u.speaker not in learnt]
+    sets["dev"] = [u for u in sets["dev"] if u.speaker in learnt]
     return sets
 
 
@@ -115,6 +140,8 @@ def write_sets(out: Path, sets: Mapping[str, list[Utterance]]) -> None:
     """
     held_out = [u.utt for name, chosen in sets.items() if name != "train" for u in chosen]
     everything = [u for chosen in sets.values() for u in chosen]
+    if not everything:
+        raise CorpusError(f"{out}: no audio that can be used, so nothing was written")
     for name, chosen in {"all": everything, **sets}.items():
         if chosen:
             write_data_dir(out / name, chosen, held_out)

@@ -175,7 +175,7 @@ def write_data_dir(path: str | os.PathLike, utterances: Iterable[Utterance], hel
         path: the directory.
         utterances: in any order; paths are made absolute. As soon as one has a start
             or an end, all get a line in segments. spk2gender is written where every
-            speaker's gender is known, text where any utterance has one.
+            speaker's gender is known; an unknown transcript is an empty line in text.
         held_out: utterances of the corpus that training must not see.
 
     Raises:
@@ -238,8 +238,7 @@ def _tables(chosen: dict[str, Utterance]) -> dict[str, dict[str, str]]:
     utt2spk = {utt: u.speaker for utt, u in chosen.items()}
     tables = {"utt2spk": utt2spk, "spk2utt": spk2utt(utt2spk)}
     tables["utt2dur"] = {utt: f"{u.duration:.4f}" for utt, u in chosen.items()}
-    if any(u.text for u in chosen.values()):
-        tables["text"] = {utt: " ".join((u.text or "").split()) for utt, u in chosen.items()}
+    tables["text"] = {utt: " ".join((u.text or "").split()) for utt, u in chosen.items()}
     genders = {u.speaker: u.gender for u in chosen.values()}
     if all(genders.values()):
         tables["spk2gender"] = genders
