@@ -16,9 +16,10 @@ struct alignas(8) Pair { float at[2]; };
 #ifdef __CUDACC__
 #define DEVICE __device__ __forceinline__
 #define DEVICE_TABLE __constant__ const
+#define GRID_CONSTANT const __grid_constant__
 #define UNROLL _Pragma("unroll")
 #define ROLLED _Pragma("unroll 1")
-#define KERNEL extern "C" __global__ void __launch_bounds__(THREADS, 1)
+#define KERNEL extern "C" __global__ void CLUSTER __launch_bounds__(THREADS, 1)
 #define SHARED(Type, name) \
   extern __shared__ __align__(16) unsigned char shared_memory[]; \
   Type &name = *reinterpret_cast<Type *>(shared_memory)

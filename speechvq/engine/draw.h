@@ -2,9 +2,9 @@
 #pragma once
 #include "device.h"
 
-// e^x to 1e-7, the same bits on every IEEE machine: no library call.
+// e^x to 1e-7 for x up to 87, the same bits on every IEEE machine: no library call. Below -87 it is 0.
 DEVICE float exponential(float x) {
-  x = x < -87.f ? -87.f : x > 87.f ? 87.f : x;
+  if (x < -87.f) return 0.f;
   const float n = nearest(x * 1.44269504f);
   float r = fused(n, -0.693145752f, x);
   r = fused(n, -1.42860677e-6f, r);
@@ -52,14 +52,15 @@ DEVICE void weigh(const float *logits, float *chances, float sharpness) {
   }
   for (int k = thread() % 32; k < LOGITS; k += 32)
     chances[k] = k < CLASSES ? exponential((logits[k] - top) * sharpness) : 0.f;
+  warp_sync();
 }
 
-// One thread, one class: its chance if the likelier classes together hold less than top_p of the mass, else 0.
+// One thread, one class: its chance while the likelier classes hold less than top_p of the mass, else 0.
 DEVICE float kept(const float *chances, int k, float top_p) {
   float total = 0.f, ahead = 0.f;
   for (int j = 0; j < CLASSES; j++) {
     total = total + chances[j];
-    if (chances[j] > chances[k] || (chances[j] == chances[k] && j < k)) ahead = ahead + chances[j];
+    if (chances[j] > chances[k]) ahead = ahead + chances[j];
   }
   return ahead < top_p * total ? chances[k] : 0.f;
 }
@@ -83,7 +84,7 @@ DEVICE int pick(const float *chances, float u) {
   float below = before;
   for (int i = 0; i < OWN; i++) {
     below = below + chances[first + i];
-    if (aim < below && found == LOGITS) found = first + i;
+    if (aim < below && chances[first + i] > 0 && found == LOGITS) found = first + i;
   }
   for (int distance = 1; distance < 32; distance *= 2) {
     const int other = (int)shuffle_xor((float)found, distance), far = (int)shuffle_xor((float)last, distance);

@@ -6,16 +6,16 @@
 #pragma once
 #include "device.h"
 
-constexpr int up(int a, int b) { return (a + b - 1) / b; }
+DEVICE constexpr int up(int a, int b) { return (a + b - 1) / b; }
 enum { WARPS = THREADS / 32 };
 struct Place { int pair, stream; bool valid; };
 
 #if TENSOR
 // Tensor cores: a warp takes 16 rows (8 pairs: rows i and i + 8 of a tile) times 8 streams, 16 columns at a time.
 typedef u16 Activation;
-enum { LANES = 1, SKEW = 8 };                               // one lane holds a result; SKEW spreads streams over the banks
+enum { LANES = 1, SPAN = 16, SKEW = 8 };                             // one lane holds a result; SKEW spreads streams over the banks
 template <int ROWS_, int COLUMNS> struct Product {
-  enum { ROWS = ROWS_, PAIRS = ROWS / 2, TILES = PAIRS / 8, GROUPS = STREAMS / 8, STEPS = COLUMNS / 16,
+  enum { ROWS = ROWS_, PAIRS = ROWS / 2, TILES = PAIRS / 8, GROUPS = STREAMS / 8, STEPS = COLUMNS / SPAN,
          SWEEPS = up(TILES, WARPS), SLOTS = SWEEPS * GROUPS * 2, QUADS = TILES * STEPS * 32, WIDTH = COLUMNS + SKEW };
   static_assert(PAIRS % 8 == 0 && COLUMNS % 16 == 0 && STREAMS % 8 == 0, "padded to whole tiles");
 
@@ -45,7 +45,7 @@ DEVICE void store(Activation *at, float v) { *at = to_half(v); }
 // Plain lanes: LANES neighbours share a pair of rows, each sums every LANES-th group of four columns, and the
 // partial sums meet in a fixed tree of shuffles, after which all LANES hold the result.
 typedef float Activation;
-enum { LANES = 8, FOURS = HALF ? 2 : 1, SPAN = LANES * 4 * FOURS, SKEW = 0 };
+enum { LANES = 8, FOURS = HALF ? 2 : 1, SPAN = LANES * 4 * FOURS };
 template <int ROWS_, int COLUMNS> struct Product {
   enum { ROWS = ROWS_, PAIRS = ROWS / 2, STEPS = up(COLUMNS, SPAN), AT_ONCE = THREADS / LANES,
          SWEEPS = up(PAIRS, AT_ONCE), SLOTS = SWEEPS * STREAMS, QUADS = STEPS * 2 * PAIRS * LANES, WIDTH = STEPS * SPAN };
@@ -89,5 +89,5 @@ template <int ROWS_, int COLUMNS> struct Product {
     return HALF ? from_half((u16)(q.word[i / 2] >> i % 2 * 16)) : from_bits(q.word[i % 4]);
   }
 };
-DEVICE void store(Activation *at, float v) { *at = v; }
 #endif
+DEVICE void store(float *at, float v) { *at = v; }

@@ -1,0 +1,160 @@
+"""Decoding on a GPU: the host's part of wavenet.cu."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from speechvq.engine.base import Engine, EngineState
+from speechvq.engine.cuda_layout import Layout, Run
+from speechvq.engine.cuda_plan import Device, choose_layout
+from speechvq.engine.reference import log_softmax
+from speechvq.engine.weights import DecoderWeights
+from speechvq.errors import BackendUnavailable
+
+PRECISIONS = {"auto": "float16", "float16": "float16", "float32": "float32"}
+GREEDY = 1e30  # what logits are multiplied with at temperature 0: all but the likeliest vanish
+LAUNCH_SAMPLES = 8192  # of a launch, so that an interrupt is heeded
+LOGIT_BYTES = 1 << 28  # of one launch's logits, while scoring
+
+
+class Buffer(Protocol):
+    """Memory of the device."""
+
+    address: int
+    nbytes: int
+
+    def read(self, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+        """Copy its beginning to the host."""
+
+
+class Launcher(Protocol):
+    """All that the engine asks of a device: a GPU in `cuda_driver`, a host's emulation of one in the tests."""
+
+    device: Device
+
+    def load(self, layout: Layout) -> Any:
+        """Make the kernel ready for a layout."""
+
+    def buffer(self, contents: np.ndarray) -> Buffer:
+        """Device memory with a copy of an array."""
+
+    def launch(self, kernel: Any, layout: Layout, run: Run) -> None:
+        """Run the kernel to its end."""
+
+
+@dataclass
+class CudaState:
+    """What a state keeps on the device."""
+
+    layout: Layout
+    rings: Buffer
+    seeds: Buffer
+    taps: Buffer
+    frames: np.ndarray | None = field(default=None, repr=False)  # the host's array that is now on the device
+    conditioning: Buffer | None = None
+
+
+class CudaEngine(Engine):
+    """WaveNet sampling on an NVIDIA GPU.
+
+    Args:
+        weights: the decoder's weights.
+        precision: `float32`, or `float16` for weights of 16 bits and sums of 32; `auto` is float16.
+        launcher: the device, None for the current GPU.
+
+    Raises:
+        BackendUnavailable: no GPU, driver or NVRTC; a GPU that is too old or too small; or an unknown precision.
+    """
+
+    backend = "cuda"
+
+    def __init__(self, weights: DecoderWeights, precision: str = "auto", launcher: Launcher | None = None):
+        if precision not in PRECISIONS:
+            raise BackendUnavailable(f"it computes in float32 or float16, not in {precision}")
+        super().__init__(weights, PRECISIONS[precision])
+        if launcher is None:
+            from speechvq.engine.cuda_driver import CudaDriver
+
+            launcher = CudaDriver()
+        self.launcher = launcher
+        self._ready = cache(self._prepare)
+        self._ready(self.layout(1))  # what cannot run should fail here, not in the middle of a stream
+
+    def layout(self, batch: int) -> Layout:
+        """How this many streams are dealt out over the device."""
+        return choose_layout(self.weights, self.precision == "float16", batch, self.launcher.device)
+
+    def _prepare(self, layout: Layout) -> tuple[Any, Buffer, Buffer]:
+        """The compiled kernel, the weights and the embedding on the device."""
+        return (
+            self.launcher.load(layout),
+            self.launcher.buffer(layout.pack_weights(self.weights)),
+            self.launcher.buffer(layout.pack_embedding(self.weights)),
+        )
+
+    def _new_state(self, state: EngineState) -> CudaState:
+        layout = self.layout(state.batch)
+        padded = -(-state.batch // layout.streams) * layout.streams
+        rings = np.zeros((padded, layout.ring_slots, 2 * layout.padded_residual), np.float32)
+        taps = np.zeros((padded, sum(size for _, size in layout.tap_sizes.values())), np.float32)
+        buffer = self.launcher.buffer
+        return CudaState(layout, rings=buffer(rings), seeds=buffer(state.seeds), taps=buffer(taps))
+
+    def _pack_frames(self, conditioning: np.ndarray) -> np.ndarray:
+        return self.layout(len(conditioning)).pack_conditioning(conditioning, self.weights)
+
+    def _run(self, state: EngineState, n: int, forced: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+        weights, batch = self.weights, state.batch
+        samples = np.zeros((batch, n), weights.sample_dtype)
+        log_probabilities = None if forced is None else np.zeros((batch, n, weights.num_classes), np.float32)
+        step = LAUNCH_SAMPLES
+        if forced is not None:
+            step = max(1, min(step, LOGIT_BYTES // (4 * batch * weights.num_classes)))
+        previous = state.samples
+        for begin in range(0, n, step):
+            part = slice(begin, min(begin + step, n))
+            given = None if forced is None else np.ascontiguousarray(forced[:, part])
+            drawn, logits = self._launch(state, state.position + begin, part.stop - begin, previous, given)
+            samples[:, part], previous = drawn, drawn[:, -1]
+            if forced is not None:
+                log_probabilities[:, part] = log_softmax(logits)
+        return samples, log_probabilities
+
+    def _launch(
+        self, state: EngineState, time: int, n: int, previous: np.ndarray, given: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        private: CudaState = state.private
+        layout, buffer, batch = private.layout, self.launcher.buffer, state.batch
+        kernel, weights, embedding = self._ready(layout)
+        if private.frames is not state.frames:
+            private.frames, private.conditioning = state.frames, buffer(state.frames)
+        audio = buffer(np.zeros((batch, n), state.samples.dtype))
+        previous, given = buffer(np.ascontiguousarray(previous)), None if given is None else buffer(given)
+        logits = None if given is None else buffer(np.zeros((batch, n, layout.classes), np.float32))
+        run = Run(
+            weights=weights.address, embedding=embedding.address, conditioning=private.conditioning.address,
+            rings=private.rings.address, seeds=private.seeds.address, previous=previous.address,
+            given=given and given.address, audio=audio.address, logits=logits and logits.address, taps=private.taps.address,
+            streams=batch, samples=n, time=ctypes.c_uint32(time).value, first_frame=state.first_frame,
+            sharpness=GREEDY if state.temperature == 0 else 1 / state.temperature, top_p=state.top_p,
+        )  # fmt: skip
+        self.launcher.launch(kernel, layout, run)
+        drawn = audio.read(state.samples.dtype, (batch, n))
+        return drawn, None if logits is None else logits.read(np.float32, (batch, n, layout.classes))
+
+    def taps(self, state: EngineState) -> dict[str, np.ndarray]:
+        layout, weights = state.private.layout, self.weights
+        L, R = weights.num_layers, weights.residual_channels
+        width = sum(size for _, size in layout.tap_sizes.values())
+        whole = state.private.taps.read(np.float32, (state.batch, width))
+        taps = {name: whole[:, at : at + size] for name, (at, size) in layout.tap_sizes.items()}
+        for name in ("gated", "residual"):
+            taps[name] = taps[name].reshape(state.batch, L, -1)[:, :, :R]
+        for name, size in (("skip", weights.skip_channels), ("hidden", weights.skip_channels), ("logits", weights.num_classes)):
+            taps[name] = taps[name][:, :size]
+        return taps
