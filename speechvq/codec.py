@@ -94,9 +94,13 @@ class Codec:
             samples: [T] in [-1, 1], any loudness.
             sample_rate: of the samples, in Hz.
         """
-        samples = resample(samples, sample_rate, self.sample_rate)
-        samples = apply_gain(samples, gain_db(samples, self.sample_rate))
-        return self.units(np.concatenate(list(self.encode_blocks([samples]))))
+        return self.encode_levelled(resample(samples, sample_rate, self.sample_rate))[0]
+
+    def encode_levelled(self, samples: np.ndarray) -> tuple[Units, float]:
+        """Units of a recording at the model's rate, and the gain in dB that levelled it."""
+        gain = gain_db(samples, self.sample_rate)
+        ids = list(self.encode_blocks([apply_gain(samples, gain)]))
+        return self.units(np.concatenate(ids)), gain
 
     def decode(self, units: Units, speaker: str, sampling: Sampling = Sampling()) -> np.ndarray:
         """Speak units in a known voice, at the reference loudness.
@@ -130,10 +134,8 @@ class Codec:
             float32 [T] at the model's rate.
         """
         samples = resample(samples, sample_rate, self.sample_rate)
-        gain = gain_db(samples, self.sample_rate)
-        ids = self.encode_blocks([apply_gain(samples, gain)])
-        out = np.concatenate(list(self.decode_blocks(ids, speaker, sampling)))
-        return apply_gain(out[: len(samples)], -gain)
+        units, gain = self.encode_levelled(samples)
+        return apply_gain(self.decode(units, speaker, sampling)[: len(samples)], -gain)
 
     def convert_file(self, path: str | os.PathLike, speaker: str, sampling: Sampling = Sampling()) -> Iterator[np.ndarray]:
         """Convert a file of any length in constant memory.

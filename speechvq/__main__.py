@@ -1,0 +1,7 @@
+"""`python -m speechvq`."""
+
+import sys
+
+from speechvq.cli import main
+
+sys.exit(main())

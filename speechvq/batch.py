@@ -1,0 +1,60 @@
+"""Decoding many utterances on all cores: one fault does not stop the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from speechvq.errors import SpeechVQError
+
+
+@dataclass(frozen=True)
+class Job:
+    """One utterance to write.
+
+    Args:
+        name: to report it by.
+        seconds: how long it is, for the progress bar.
+        run: does it; is given a function that takes the seconds done since the last call.
+    """
+
+    name: str
+    seconds: float
+    run: Callable[[Callable[[float], None]], None]
+
+
+def worker_count(jobs: int, threads: int | None) -> int:
+    """How many jobs to run side by side: one stream uses its own threads, several streams one each."""
+    return 1 if jobs == 1 else min(jobs, threads or os.cpu_count() or 1)
+
+
+def run_jobs(jobs: Sequence[Job], workers: int, title: str) -> list[str]:
+    """Run all jobs under a progress bar that counts seconds of audio.
+
+    Args:
+        jobs: what to do, in this order.
+        workers: how many at a time.
+        title: of the bar.
+
+    Returns:
+        one line for each job that failed; a lone job's error is raised instead.
+    """
+    faults: list[str] = []
+    total = sum(job.seconds for job in jobs)
+    layout = "{l_bar}{bar}| {n:.1f}/{total:.1f} s of audio [{elapsed}<{remaining}, {rate_noinv_fmt}]"
+    with tqdm(total=total, desc=title, unit="s", bar_format=layout) as bar, ThreadPoolExecutor(workers) as pool:
+
+        def one(job: Job) -> None:
+            try:
+                job.run(lambda seconds: bar.update(min(seconds, bar.total - bar.n)))
+            except SpeechVQError as error:
+                if len(jobs) == 1:
+                    raise
+                faults.append(f"{job.name}: {error}")
+
+        list(pool.map(one, jobs))
+    return faults

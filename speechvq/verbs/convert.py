@@ -1,0 +1,112 @@
+"""speechvq convert: recordings into another voice."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+from speechvq.errors import AudioError, InputError
+from speechvq.options import add_decoding, add_model
+
+HELP = "Convert recordings to another voice."
+EXAMPLE = """  speechvq convert --speaker slt my.wav -o slt.wav
+  speechvq convert --model exp/arctic/best --speaker bdl recordings/ -o converted/
+  speechvq convert list.csv -o converted/        # columns input,speaker,output"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_model(parser)
+    parser.add_argument("input", metavar="IN.wav|DIR|LIST.csv", help="a recording, a folder of them, or a list")
+    parser.add_argument("--speaker", metavar="NAME", help="target voice; 'speechvq info MODEL_DIR' lists them")
+    parser.add_argument("-o", "--output", required=True, metavar="OUT.wav|DIR", help="file to write, or folder for several")
+    add_decoding(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert everything, report what failed, and keep the rest."""
+    from speechvq.batch import run_jobs, worker_count
+    from speechvq.inputs import report_faults
+    from speechvq.options import open_codec
+
+    tasks = _tasks(args)
+    workers = worker_count(len(tasks), args.threads)
+    if workers > 1:
+        import torch
+
+        # Streams run side by side, so each keeps to one core.
+        torch.set_num_threads(1)
+        args.threads = 1
+    codec = open_codec(args)
+    for _, speaker, _ in tasks:
+        codec.model.speaker_vector(speaker)
+    jobs, faults = _jobs(codec, tasks, args)
+    faults += run_jobs(jobs, workers, "converting")
+    return report_faults(faults, len(tasks))
+
+
+def _tasks(args: argparse.Namespace) -> list[tuple[Path, str, Path]]:
+    source, output = Path(args.input), Path(args.output)
+    if source.suffix.lower() == ".csv":
+        return [(Path(row["input"]), row["speaker"], output / row["output"]) for row in _read_list(source)]
+    if not args.speaker:
+        raise InputError("name the target voice with --speaker; 'speechvq info MODEL_DIR' lists them")
+    if source.is_dir():
+        from speechvq.inputs import audio_files
+
+        return [(path, args.speaker, output / path.relative_to(source).with_suffix(".wav")) for path in audio_files(source)]
+    if not source.exists():
+        raise InputError(f"{source} does not exist: name a recording, a folder of them, or a .csv list")
+    return [(source, args.speaker, output / f"{source.stem}.wav" if output.is_dir() else output)]
+
+
+def _read_list(path: Path) -> list[dict[str, str]]:
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if not {"input", "speaker", "output"} <= set(reader.fieldnames or ()):
+                raise InputError(f"{path} must have the columns input,speaker,output, not {','.join(reader.fieldnames or ())}")
+            rows = list(reader)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    for number, row in enumerate(rows, start=2):
+        if not (row["input"] and row["speaker"] and row["output"]):
+            raise InputError(f"{path} line {number} needs an input, a speaker and an output")
+    if not rows:
+        raise InputError(f"{path} lists nothing to convert")
+    outputs = [row["output"] for row in rows]
+    if repeated := {name for name in outputs if outputs.count(name) > 1}:
+        raise InputError(f"{path} writes {min(repeated)} twice: give each row its own output")
+    return rows
+
+
+def _jobs(codec, tasks: list[tuple[Path, str, Path]], args: argparse.Namespace) -> tuple[list, list[str]]:
+    from speechvq import audio
+    from speechvq.batch import Job
+    from speechvq.options import sampling
+
+    how = sampling(args)
+
+    def job(source: Path, speaker: str, output: Path, seconds: float) -> Job:
+        def convert(advance) -> None:
+            blocks = codec.convert_file(source, speaker, how)
+            audio.write_blocks(output, _counted(blocks, codec.sample_rate, advance), codec.sample_rate)
+
+        return Job(str(source), seconds, convert)
+
+    jobs, faults = [], []
+    for source, speaker, output in tasks:
+        try:
+            jobs.append(job(source, speaker, output, audio.info(source).duration))
+        except AudioError as error:
+            if len(tasks) == 1:
+                raise
+            faults.append(str(error))
+    return jobs, faults
+
+
+def _counted(blocks, sample_rate: int, advance):
+    for block in blocks:
+        advance(len(block) / sample_rate)
+        yield block

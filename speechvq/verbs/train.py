@@ -1,0 +1,120 @@
+"""speechvq train: from data directories to a model directory."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "Train a VQ-VAE on a data directory."
+EXAMPLE = """  speechvq train vctk64 --data data/train --dev data/dev --exp exp/vctk64
+  speechvq train conf/mine.yaml --data data/train --dev data/dev --exp exp/mine --resume
+  speechvq train vctk64 --set train.steps=1000 --data data/train --dev data/dev --exp exp/short"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("config", metavar="CONFIG", help="a YAML file, or the name of a preset: vctk64, prior128, phoneme640, mini64")
+    parser.add_argument("--data", required=True, metavar="DIR", help="data directory to learn from")
+    parser.add_argument("--dev", required=True, metavar="DIR", help="data directory to validate on")
+    parser.add_argument("--exp", required=True, metavar="DIR", help="folder of the experiment: best/ and last/ are model directories")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint, to the very same weights")
+    parser.add_argument("--init", metavar="MODEL", help="start from this model and fine-tune it")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of the configuration")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto takes cuda where there is one")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train."""
+    import torch
+
+    from speechvq.config import load_config, override, save_config
+    from speechvq.corpus import DataDir, refuse_held_out
+    from speechvq.data import Crops
+    from speechvq.errors import InputError
+    from speechvq.trainer import Trainer
+
+    exp = Path(args.exp)
+    if (exp / "trainer.pt").exists() and not args.resume:
+        raise InputError(f"{exp} holds an experiment already: add --resume to go on with it, or take another --exp")
+    config = override(load_config(args.config), args.set)
+    data, dev = DataDir(args.data), DataDir(args.dev)
+    refuse_held_out(data)
+    exp.mkdir(parents=True, exist_ok=True)
+    save_config(config, exp / "config.yaml")
+    train = config.train
+    packed = {name: _pack(name, source, exp, config.sample_rate) for name, source in (("train", data), ("dev", dev))}
+    speakers = packed["train"].speakers
+    trainer = Trainer(
+        config,
+        Crops(packed["train"], speakers, train.crop_samples, train.seed, train.speaker_balance),
+        Crops(packed["dev"], speakers, train.crop_samples),
+        exp,
+        Path(args.init) if args.init else None,
+        torch.device(_device(args.device)),
+    )
+    if args.resume:
+        trainer.resume()
+    _train(trainer, exp)
+    print(f"{exp / 'best'}: best model, {trainer.best:.4f} nats per sample on {args.dev}")
+    return 0
+
+
+def _pack(name: str, data, exp: Path, sample_rate: int):
+    import sys
+
+    from tqdm import tqdm
+
+    from speechvq.data import pack
+
+    total = len(data.utterances)
+    packed, faults = pack(data, exp / "packed" / name, sample_rate, lambda it: tqdm(it, f"packing {name}", total, unit="utt"))
+    for fault in faults:
+        print(f"left out: {fault}", file=sys.stderr)
+    return packed
+
+
+def _train(trainer, exp: Path) -> None:
+    from tqdm import tqdm
+
+    from speechvq.trainer import append_json_line
+
+    board = _tensorboard(exp)
+    steps = trainer.config.train.steps
+    total = sum(trainer.cost(step) for step in range(steps))
+    done = sum(trainer.cost(step) for step in range(trainer.step))
+    # The bar counts work, not steps: early steps are cheap, and an estimate from them would promise too much.
+    bar = tqdm(total=1.0, initial=done / total, bar_format="{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}")
+
+    def report(line: dict) -> None:
+        append_json_line(exp / "log.jsonl", line)
+        for key, value in line.items():
+            if key != "step" and value is not None and board is not None:
+                board.add_scalar(key, value, line["step"])
+        shown = {key: value for key, value in line.items() if key in ("nll", "spectral", "perplexity", "dev_nll") and value}
+        bar.set_postfix_str(f"step {line['step']}/{steps} " + " ".join(f"{key} {value:.3f}" for key, value in shown.items()))
+
+    with bar:
+        trainer.run(report, lambda cost: bar.update(cost / total))
+    if board is not None:
+        board.close()
+
+
+def _tensorboard(exp: Path):
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None  # log.jsonl holds the same
+    return SummaryWriter(str(exp / "tensorboard"))
+
+
+def _device(name: str) -> str:
+    import torch
+
+    from speechvq.errors import InputError
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return str(torch.empty(0, device=name).device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {name} cannot be used here: {str(error).splitlines()[0]}") from None
