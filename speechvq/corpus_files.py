@@ -21,7 +21,8 @@ def byte_order(text: str) -> bytes:
 
 def read_table(path: Path) -> Rows:
     """Read the rows of a file in their order; what is not UTF-8 is kept as surrogates."""
-    lines = path.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+    # Not read_text, which would take a stray carriage return for the end of a line.
+    lines = path.read_bytes().decode("utf-8", "surrogateescape").split("\n")
     return [_row(line) for line in lines if line.strip()]
 
 
