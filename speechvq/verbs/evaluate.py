@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 
-HELP = "measure units against phones, ABX discriminability, or converted voices"
+HELP = "Measure units against phones, ABX discriminability, or converted voices."
 EXAMPLE = """\
-speechvq evaluate units --units exp/units/test --data data/test --map-units exp/units/dev --map-data data/dev -o exp/phones
-speechvq evaluate units --units exp/units/test --data data/test --folds 5 --baseline-data data/train --json"""
+  speechvq evaluate units --units exp/test --data data/test --map-units exp/dev --map-data data/dev -o exp/phones
+  speechvq evaluate units --units exp/test --data data/test --folds 5 --baseline-data data/train --json
+  speechvq evaluate abx --units exp/test --items data/test.item --model exp/best --data data/test"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="units|abx|conversion")
     units = kinds.add_parser("units", help="units against the phones of the same frames")
     units.add_argument("--units", required=True, metavar="DIR", help="units directory to score")
@@ -21,17 +23,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     units.add_argument("--folds", type=int, default=5, help="without a map set: learn on the other folds (default 5)")
     units.add_argument("--baseline-data", metavar="DATA_DIR", help="training audio to fit the MFCC k-means baseline on")
     units.add_argument("--tolerance", type=float, default=0.02, help="seconds within which a boundary is found (0.02)")
-    units.add_argument("--seed", type=int, default=0, help="of folds, shuffles and k-means (0)")
-    for kind in (units,):
+    units.set_defaults(measure=_units)
+
+    abx = kinds.add_parser("abx", help="can triphones be told apart by their units?")
+    abx.add_argument("--units", required=True, metavar="DIR", help="units directory")
+    abx.add_argument("--items", required=True, metavar="FILE", help="ZeroSpeech item file, as recipes/abx_items.py writes")
+    abx.add_argument("--model", metavar="MODEL_DIR", help="model of these units: measures their vectors too")
+    abx.add_argument("--data", metavar="DATA_DIR", help="their audio: measures MFCC beside them")
+    abx.add_argument("--max-tokens", type=int, default=10, help="of one speaker, context and phone (10)")
+    abx.set_defaults(measure=_abx)
+
+    for kind in (units, abx):
+        kind.add_argument("--seed", type=int, default=0, help="of all that is drawn at random (0)")
         kind.add_argument("-o", "--output", metavar="DIR", help="write the page index.html and results.json there")
         kind.add_argument("--json", action="store_true", help="print the results as JSON and nothing else")
 
 
 def run(args: argparse.Namespace) -> int:
-    return {"units": _run_units}[args.kind](args)
+    """Measure, write the page where one is asked for, and print."""
+    from speechvq.evaluate.page import write_results
+
+    results, tables, page = args.measure(args)
+    if args.output:
+        write_results(args.output, results, page(results))
+    print(json.dumps(results) if args.json else "\n\n".join(map(str, tables(results))))
+    return 0
 
 
-def _run_units(args: argparse.Namespace) -> int:
+def _units(args: argparse.Namespace):
     from speechvq.corpus import DataDir
     from speechvq.errors import InputError
     from speechvq.evaluate.phonemes import UnitsWithData, evaluate_units
@@ -44,13 +63,22 @@ def _run_units(args: argparse.Namespace) -> int:
     learned = UnitsWithData(UnitsDir(args.map_units), DataDir(args.map_data)) if args.map_units else None
     baseline = DataDir(args.baseline_data) if args.baseline_data else None
     results = evaluate_units(scored, learned, args.folds, baseline, args.tolerance, args.seed)
-    return _tell(args, results, tables, page)
+    return results, tables, page
 
 
-def _tell(args: argparse.Namespace, results: dict, tables, page) -> int:
-    from speechvq.evaluate.page import write_results
+def _abx(args: argparse.Namespace):
+    from speechvq.corpus import DataDir
+    from speechvq.evaluate.discriminability import evaluate_abx, page, tables
+    from speechvq.metrics.abx_items import read_items
+    from speechvq.units import UnitsDir
 
-    if args.output:
-        write_results(args.output, results, page(results))
-    print(json.dumps(results) if args.json else "\n\n".join(map(str, tables(results))))
-    return 0
+    codebook = _codebook(args.model) if args.model else None
+    data = DataDir(args.data) if args.data else None
+    units, items = UnitsDir(args.units), read_items(args.items)
+    return evaluate_abx(units, items, codebook, data, args.max_tokens, args.seed), tables, page
+
+
+def _codebook(path: str):
+    from speechvq.checkpoint import load_model
+
+    return load_model(path).quantizer.codebook.detach().numpy()
