@@ -3,7 +3,7 @@
 `cut.load_units()` returns them; `cut.truncate` and `cut.pad(pad_value_dict={"units": K})` treat them with the
 audio. `frame_shift` is the duration over the number of units, as lhotse wants it. With `--dedup` time is not uniform, so
 the units are a plain list, with `unit_durations` in units beside it: cutting does not slice them.
-Recordings are named where a data directory gives whole files. Paths are absolute: write again after moving.
+Recordings have a file where a data directory gives whole ones, and none otherwise. Paths are absolute: write again after moving.
 Limits: one small file an utterance; utterances must not be empty.
 """
 
@@ -63,13 +63,13 @@ def _cut(batch: Batch, row: int, custom: str, meta: Meta) -> str:
     duration = repr(samples / meta.sample_rate)
     text = f'"text": {quote(batch.texts[row])}, ' if batch.texts and batch.texts[row] else ""
     speaker = f'"speaker": {quote(batch.speakers[row])}, ' if batch.speakers[row] else ""
-    recording = ""
-    if batch.audio and batch.audio[row]:
-        source = f'{{"type": "file", "channels": [0], "source": {quote(batch.audio[row])}}}'
-        recording = (
-            f'"recording": {{"id": {utt}, "sources": [{source}], "sampling_rate": {meta.sample_rate}, '
-            f'"num_samples": {samples}, "duration": {duration}, "channel_ids": [0]}}, '
-        )
+    # lhotse cuts by the recording's rate, so there is one even where its file is not known.
+    known = bool(batch.audio and batch.audio[row])
+    sources = f'{{"type": "file", "channels": [0], "source": {quote(batch.audio[row])}}}' if known else ""
+    recording = (
+        f'"recording": {{"id": {utt}, "sources": [{sources}], "sampling_rate": {meta.sample_rate}, '
+        f'"num_samples": {samples}, "duration": {duration}, "channel_ids": [0]}}, '
+    )
     return (
         f'{{"id": {utt}, "start": 0.0, "duration": {duration}, "channel": 0, "supervisions": [{{"id": {utt}, '
         f'"recording_id": {utt}, "start": 0.0, "duration": {duration}, "channel": 0, {text}{speaker}"custom": {{}}}}], '

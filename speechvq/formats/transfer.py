@@ -11,7 +11,7 @@ import numpy as np
 from speechvq.corpus import DataDir
 from speechvq.errors import FormatError
 from speechvq.files import atomic_dir
-from speechvq.formats import FORMATS
+from speechvq.formats import load_format
 from speechvq.formats.common import SIDECAR, Batch, Meta, Sidecar, SidecarWriter, read_sidecar
 from speechvq.units import UnitsBatch, UnitsDir, UnitsWriter
 
@@ -36,7 +36,7 @@ def export_units(
         not directory.is_dir() or (any(directory.iterdir()) and not (directory / SIDECAR).exists())
     ):
         raise FormatError(f"{directory} exists and was not written by an export: choose another name, or remove it")
-    module = FORMATS[format]
+    module = load_format(format)
     meta = Meta(
         units.codebook_size,
         units.hop_length,
@@ -85,7 +85,7 @@ def import_units(
     meta = _constants(directory, sidecar, given)
     count = 0
     with UnitsWriter(path, meta.codebook_size, meta.hop_length, meta.sample_rate, meta.model_hash) as writer:
-        for batch in FORMATS[format].read(directory, meta):
+        for batch in load_format(format).read(directory, meta):
             writer.add_batch(_incoming(batch, sidecar, meta))
             count += len(batch)
         if not count:
@@ -104,18 +104,19 @@ def _outgoing(batch: UnitsBatch, corpus: DataDir | None) -> Batch:
     )
     if corpus is None:
         return out
+    stranger = next((utt for utt in batch.utts if utt not in corpus), None)
+    if stranger:
+        raise FormatError(f"{corpus.path} has no utterance '{stranger}': give the data directory that was encoded")
     return replace(
         out,
-        speakers=[corpus.utt2spk.get(utt, own) for utt, own in zip(batch.utts, batch.speakers, strict=True)],
-        texts=[corpus.text.get(utt, "") for utt in batch.utts],
+        speakers=[corpus.utt2spk[utt] for utt in batch.utts],
+        texts=[corpus.text.get(utt, "") for utt in batch.utts] if corpus.text else [],
         audio=[_recording(corpus, utt) for utt in batch.utts],
     )
 
 
 def _recording(corpus: DataDir, utt: str) -> str:
     """The file of an utterance, or nothing where it is a part of one or comes from a pipe."""
-    if utt not in corpus:
-        return ""
     entry = corpus.utterance(utt)
     path = str(entry.path)
     return "" if entry.start is not None or path.endswith("|") else os.path.abspath(path)

@@ -7,7 +7,7 @@ import pytest
 from unit_samples import HOP, RATE, K, contents, random_rows, write_units
 
 from speechvq.errors import FormatError, InputError
-from speechvq.formats import FORMATS
+from speechvq.formats import FORMATS, keeps_runs, load_format
 from speechvq.formats.transfer import export_units, import_units
 from speechvq.units import UnitsDir
 
@@ -35,7 +35,7 @@ def test_everything_comes_back(units, tmp_path, name):
 @pytest.mark.parametrize("name", FORMATS)
 def test_deduplicated_units_come_back_as_runs_or_whole_where_durations_are_kept(units, tmp_path, name):
     back = there_and_back(units, tmp_path, name, dedup=True)
-    keeps = hasattr(FORMATS[name], "KEEPS_RUNS")
+    keeps = keeps_runs(name)
     for utt in units:
         expected = units[utt].ids if keeps else units[utt].run_lengths()[0]
         assert back[utt].ids.tolist() == expected.tolist()
@@ -183,5 +183,5 @@ def test_broken_files_name_the_place(tmp_path, name):
 
 
 def test_every_format_states_its_consumer_and_an_example():
-    for module in FORMATS.values():
+    for module in map(load_format, FORMATS):
         assert module.CONSUMER and module.EXAMPLE and module.__doc__
