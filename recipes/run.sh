@@ -107,6 +107,8 @@ if at 7 "convert"; then
     # shellcheck disable=SC2086
     python "$recipes/conversion_list.py" data/test "$exp/conversions.csv" --count "$conversions" ${targets:+--targets $targets}
     speechvq convert --model "$model" "$exp/conversions.csv" -o "$exp/converted"
+    python "$recipes/conversion_list.py" data/test "$exp/reconstructions.csv" --count 6 --targets self
+    speechvq convert --model "$model" "$exp/reconstructions.csv" -o "$exp/reconstructed"
 fi
 
 if at 8 "voices"; then

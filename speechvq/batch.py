@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tqdm import tqdm
-
 from speechvq.errors import SpeechVQError
+from speechvq.progress import progress
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, title: str) -> list[str]:
     faults: list[str] = []
     total = sum(job.seconds for job in jobs)
     layout = "{l_bar}{bar}| {n:.1f}/{total:.1f} s of audio [{elapsed}<{remaining}, {rate_noinv_fmt}]"
-    with tqdm(total=total, desc=title, unit="s", bar_format=layout) as bar, ThreadPoolExecutor(workers) as pool:
+    with progress(None, title, total, unit="s", bar_format=layout) as bar, ThreadPoolExecutor(workers) as pool:
 
         def one(job: Job) -> None:
             try:

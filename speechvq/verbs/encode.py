@@ -21,11 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Encode everything, report what could not be read, and keep the rest."""
-    from tqdm import tqdm
-
     from speechvq.errors import AudioError
     from speechvq.inputs import report_faults, utterances_of
     from speechvq.options import open_codec
+    from speechvq.progress import progress
     from speechvq.units import UnitsWriter
 
     sources = utterances_of(args.inputs)
@@ -33,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     faults = []
     writer = UnitsWriter(Path(args.output), codec.codebook_size, codec.hop_length, codec.sample_rate, codec.hash)
     with writer:
-        for source in tqdm(sources, "encoding", unit="utt"):
+        for source in progress(sources, "encoding", unit="utt"):
             try:
                 samples = source.read(codec.sample_rate)
                 units, gain = codec.encode_levelled(samples)

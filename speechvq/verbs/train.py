@@ -62,20 +62,18 @@ def run(args: argparse.Namespace) -> int:
 def _pack(name: str, data, exp: Path, sample_rate: int):
     import sys
 
-    from tqdm import tqdm
-
     from speechvq.data import pack
+    from speechvq.progress import progress
 
     total = len(data.utterances)
-    packed, faults = pack(data, exp / "packed" / name, sample_rate, lambda it: tqdm(it, f"packing {name}", total, unit="utt"))
+    packed, faults = pack(data, exp / "packed" / name, sample_rate, lambda it: progress(it, f"packing {name}", total, unit="utt"))
     for fault in faults:
         print(f"left out: {fault}", file=sys.stderr)
     return packed
 
 
 def _train(trainer, exp: Path) -> None:
-    from tqdm import tqdm
-
+    from speechvq.progress import progress
     from speechvq.trainer import append_json_line
 
     board = _tensorboard(exp)
@@ -83,7 +81,7 @@ def _train(trainer, exp: Path) -> None:
     total = sum(trainer.cost(step) for step in range(steps))
     done = sum(trainer.cost(step) for step in range(trainer.step))
     # The bar counts work, not steps: early steps are cheap, and an estimate from them would promise too much.
-    bar = tqdm(total=1.0, initial=done / total, bar_format="{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}")
+    bar = progress(total=1.0, initial=done / total, bar_format="{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}")
 
     def report(line: dict) -> None:
         append_json_line(exp / "log.jsonl", line)
