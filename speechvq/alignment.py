@@ -220,7 +220,7 @@ def read_labels(path: str | os.PathLike) -> Alignment:
         except (ValueError, IndexError):
             raise AlignmentError(f"{path} line {number}: expected 'start end label' in 100 ns, got '{line}'") from None
         context = re.match(r"[^-]*-([^+]+)\+", label)
-        intervals.append((start * 1e-7, end * 1e-7, context.group(1) if context else label))
+        intervals.append((start / 1e7, end / 1e7, context.group(1) if context else label))
     return _named(path, "", intervals)
 
 
