@@ -1,0 +1,1 @@
+"""English phones and words in recordings, by pocketsphinx and its bundled model (extra `align`)."""
