@@ -43,6 +43,9 @@ class Launcher(Protocol):
     def buffer(self, contents: np.ndarray) -> Buffer:
         """Device memory with a copy of an array."""
 
+    def zeros(self, nbytes: int) -> Buffer:
+        """Device memory set to zero."""
+
     def launch(self, kernel: Any, layout: Layout, run: Run) -> None:
         """Run the kernel to its end."""
 
@@ -100,10 +103,13 @@ class CudaEngine(Engine):
     def _new_state(self, state: EngineState) -> CudaState:
         layout = self.layout(state.batch)
         padded = -(-state.batch // layout.streams) * layout.streams
-        rings = np.zeros((padded, layout.ring_slots, 2 * layout.padded_residual), np.float32)
-        taps = np.zeros((padded, sum(size for _, size in layout.tap_sizes.values())), np.float32)
-        buffer = self.launcher.buffer
-        return CudaState(layout, rings=buffer(rings), seeds=buffer(state.seeds), taps=buffer(taps))
+        zeros = self.launcher.zeros
+        return CudaState(
+            layout,
+            rings=zeros(padded * layout.ring_slots * 2 * layout.padded_residual * 4),
+            seeds=self.launcher.buffer(state.seeds),
+            taps=zeros(padded * layout.taps_size * 4),
+        )
 
     def _pack_frames(self, conditioning: np.ndarray) -> np.ndarray:
         return self.layout(len(conditioning)).pack_conditioning(conditioning, self.weights)
@@ -129,13 +135,14 @@ class CudaEngine(Engine):
         self, state: EngineState, time: int, n: int, previous: np.ndarray, given: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         private: CudaState = state.private
-        layout, buffer, batch = private.layout, self.launcher.buffer, state.batch
+        layout, batch, dtype = private.layout, state.batch, state.samples.dtype
+        buffer, zeros = self.launcher.buffer, self.launcher.zeros
         kernel, weights, embedding = self._ready(layout)
         if private.frames is not state.frames:
             private.frames, private.conditioning = state.frames, buffer(state.frames)
-        audio = buffer(np.zeros((batch, n), state.samples.dtype))
+        audio = zeros(batch * n * dtype.itemsize)
         previous, given = buffer(np.ascontiguousarray(previous)), None if given is None else buffer(given)
-        logits = None if given is None else buffer(np.zeros((batch, n, layout.classes), np.float32))
+        logits = None if given is None else zeros(batch * n * layout.classes * 4)
         run = Run(
             weights=weights.address, embedding=embedding.address, conditioning=private.conditioning.address,
             rings=private.rings.address, seeds=private.seeds.address, previous=previous.address,
@@ -144,14 +151,13 @@ class CudaEngine(Engine):
             sharpness=GREEDY if state.temperature == 0 else 1 / state.temperature, top_p=state.top_p,
         )  # fmt: skip
         self.launcher.launch(kernel, layout, run)
-        drawn = audio.read(state.samples.dtype, (batch, n))
+        drawn = audio.read(dtype, (batch, n))
         return drawn, None if logits is None else logits.read(np.float32, (batch, n, layout.classes))
 
     def taps(self, state: EngineState) -> dict[str, np.ndarray]:
         layout, weights = state.private.layout, self.weights
         L, R = weights.num_layers, weights.residual_channels
-        width = sum(size for _, size in layout.tap_sizes.values())
-        whole = state.private.taps.read(np.float32, (state.batch, width))
+        whole = state.private.taps.read(np.float32, (state.batch, layout.taps_size))
         taps = {name: whole[:, at : at + size] for name, (at, size) in layout.tap_sizes.items()}
         for name in ("gated", "residual"):
             taps[name] = taps[name].reshape(state.batch, L, -1)[:, :, :R]

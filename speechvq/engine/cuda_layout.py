@@ -209,6 +209,11 @@ class Layout:
         return {name: (int(end) - size, size) for (name, size), end in zip(sizes.items(), ends, strict=True)}
 
     @property
+    def taps_size(self) -> int:
+        """Floats of a stream's taps."""
+        return sum(size for _, size in self.tap_sizes.values())
+
+    @property
     def macros(self) -> dict[str, str]:
         """What wavenet.cu is compiled with."""
         lengths = [self.past_taps * dilation for dilation in self.dilations]

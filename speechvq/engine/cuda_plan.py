@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from speechvq.engine.cuda_layout import Layout, round_up
+from speechvq.engine.cuda_layout import Layout
 from speechvq.engine.weights import DecoderWeights
 from speechvq.errors import BackendUnavailable
 
@@ -84,7 +84,3 @@ def _from(sizes: tuple[int, ...], largest: int) -> list[int]:
     """The sizes up to the largest, largest first."""
     return [size for size in reversed(sizes) if size <= largest]
 
-
-def ring_bytes(layout: Layout, batch: int) -> int:
-    """Device memory for the past of all streams."""
-    return round_up(batch, layout.streams) * layout.ring_slots * 2 * layout.padded_residual * 4

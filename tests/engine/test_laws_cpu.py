@@ -5,12 +5,18 @@ from __future__ import annotations
 import laws
 import pytest
 
+from speechvq.engine import simd
+from speechvq.engine.cpu_fused import FusedEngine
 from speechvq.engine.cpu_plain import PlainEngine
 from speechvq.engine.reference import ReferenceEngine
 
 ENGINES = {
     "reference": ReferenceEngine,
     "plain": lambda weights: PlainEngine(weights, threads=2),
+    "float32": lambda weights: FusedEngine(weights, simd.Float32, threads=1),
+    "float16": lambda weights: FusedEngine(weights, simd.Float16, threads=2),
+    "int8": lambda weights: FusedEngine(weights, simd.Int8, threads=2),
+    "int8_one_thread": lambda weights: FusedEngine(weights, simd.Int8, threads=1),
 }
 
 over_engines = pytest.mark.parametrize("make", ENGINES.values(), ids=ENGINES)

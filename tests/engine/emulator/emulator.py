@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from speechvq.engine import cuda_build
+from speechvq.engine.cuda import CudaEngine
 from speechvq.engine.cuda_layout import Layout, Run
 from speechvq.engine.cuda_plan import Device
 
@@ -87,7 +88,21 @@ class Emulator:
     def buffer(self, contents: np.ndarray) -> HostBuffer:
         return HostBuffer(contents)
 
+    def zeros(self, nbytes: int) -> HostBuffer:
+        return HostBuffer(np.zeros(-(-nbytes // 16) * 2, np.uint64))
+
     def launch(self, kernel: ctypes.CDLL, layout: Layout, run: Run) -> None:
         clusters = -(-run.streams // layout.streams)
         if not kernel.emulate(ctypes.byref(run), clusters, ctypes.c_ulonglong(self.schedule)):
             raise Deadlock(f"schedule {self.schedule}")
+
+
+class EmulatorEngine(CudaEngine):
+    """The real engine with the emulator for a GPU, and a layout of our choice."""
+
+    def __init__(self, weights, precision="float32", schedule=1, edits=(), threads=64, **layout):
+        self._choices = dict(threads=threads, **layout)
+        super().__init__(weights, precision, Emulator(schedule, edits=edits))
+
+    def layout(self, batch):
+        return Layout.of(self.weights, half=self.precision == "float16", **self._choices)
