@@ -103,7 +103,7 @@ def test_finds_what_kaldi_finds(tmp_path, kind, name):
 
 def test_all_faults_at_once(tmp_path):
     directory = make(tmp_path, "whole")
-    chosen = [WHOLE[name] for name in ("no newline", "text has", "duration wrong", "gender", "no audio", "reserved")]
+    chosen = [WHOLE[name] for name in ("no newline", "text has", "times of another", "gender", "no audio", "reserved")]
     for apply, _ in chosen:
         apply(directory)
     found = faults(directory)
