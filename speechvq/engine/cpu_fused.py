@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
 from speechvq.engine import cpu_loop
 from speechvq.engine.base import Engine, EngineState
-from speechvq.engine.cpu_loop import Job, Streams
+from speechvq.engine.cpu_loop import PLAN
 from speechvq.engine.cpu_pack import aligned, pack, pack_frames, slot_bytes
 from speechvq.engine.cpu_vectors import BLOCK
 from speechvq.engine.simd import Float32
 from speechvq.engine.weights import DecoderWeights
+
+
+class Streams(NamedTuple):
+    """What B streams carry from sample to sample, and the latest sample's values. R, S, A filled up."""
+
+    history: np.ndarray  # uint8 [B, slots, slot bytes]: the rings of all layers, end to end
+    past: np.ndarray  # 32-bit [B, L, 2R], what the past taps give the next sample
+    x: np.ndarray  # float32 [B, R]
+    z: np.ndarray  # uint8 [B, L, slot bytes]
+    skip_sums: np.ndarray  # 32-bit [B, S]
+    sums: np.ndarray  # 32-bit [B, max(S, A)]
+    skip: np.ndarray  # float32 [B, S]
+    hidden: np.ndarray  # float32 [B, S]
+    slot: np.ndarray  # uint8 [B, slot bytes], of skip and then hidden
+    units: np.ndarray  # float32 [B], what one unit of that slot is worth
+    logits: np.ndarray  # float32 [B, A]
+    probabilities: np.ndarray  # float32 [B, A]
+    blocks: np.ndarray  # float32 [B, A / BLOCK]
 
 
 class FusedEngine(Engine):
@@ -47,7 +66,7 @@ class FusedEngine(Engine):
             skip=aligned((B, S), np.float32),
             hidden=aligned((B, S), np.float32),
             slot=aligned((B, slot_bytes(form, S)), np.uint8),
-            unit=aligned((B,), np.float32),
+            units=aligned((B,), np.float32),
             logits=aligned((B, A), np.float32),
             probabilities=aligned((B, A), np.float32),
             blocks=aligned((B, A // BLOCK), np.float32),
@@ -57,47 +76,79 @@ class FusedEngine(Engine):
         return pack_frames(conditioning, self.form.lanes)
 
     def _run(self, state: EngineState, n: int, forced: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-        teacher = forced is not None
-        job = Job(
-            seeds=state.seeds,
-            temperature=state.temperature,
-            top_p=state.top_p,
-            teacher=teacher,
-            start=state.position,
-            first_frame=state.first_frame,
-            frames=state.frames,
-            before=state.samples,
-            samples=forced.copy() if teacher else np.zeros((state.batch, n), self.weights.sample_dtype),
-            log_probabilities=np.zeros((state.batch, n if teacher else 0, self.weights.num_classes), np.float32),
-        )
+        samples = np.zeros((state.batch, 1 + n), np.int64)  # the one before, then those given or drawn
+        samples[:, 0] = state.samples
+        if forced is not None:
+            samples[:, 1:] = forced
+        shape = (state.batch, 0 if forced is None else n, self.weights.num_classes)
+        log_probabilities = np.zeros(shape, np.float32)
+        plan = self._plan(state)
+        plan["num_samples"], plan["samples"] = n, samples.ctypes.data
+        plan["teacher"], plan["log_probabilities"] = forced is not None, log_probabilities.ctypes.data
         if self.threads >= 2 and state.batch == 1 and n >= 2:
-            self._run_pair(state.private, job)
+            self._run_pair(plan)
         else:
-            self._run_batch(state.private, job)
-        return job.samples, job.log_probabilities if teacher else None
+            self._run_batch(plan, state.batch)
+        return samples[:, 1:].astype(self.weights.sample_dtype), None if forced is None else log_probabilities
 
-    def _run_batch(self, streams: Streams, job: Job) -> None:
-        workers = min(self.threads, len(job.samples))
-        bounds = [len(job.samples) * k // workers for k in range(workers + 1)]
-
-        def part(k: int) -> None:
-            cpu_loop.run(self.form, self._packed, streams, job, bounds[k], bounds[k + 1] - bounds[k])
-
+    def _run_batch(self, plan: np.ndarray, batch: int) -> None:
+        workers = min(self.threads, batch)
+        bounds = [batch * k // workers for k in range(workers + 1)]
         if workers == 1:
-            part(0)
+            cpu_loop.run(self.form, plan, 0, batch)
         else:
-            list(self._pool.map(part, range(workers)))
+            parts = [self._pool.submit(cpu_loop.run, self.form, plan, *bounds[k : k + 2]) for k in range(workers)]
+            for part in parts:
+                part.result()
 
-    def _run_pair(self, streams: Streams, job: Job) -> None:
+    def _run_pair(self, plan: np.ndarray) -> None:
         counters = aligned((32,), np.int64)
         share = self.weights.num_layers // 2
-
-        def part(side: bool) -> None:
-            cpu_loop.run_pair(self.form, self._packed, streams, job, side, share, counters)
-
-        side = self._pool.submit(part, True)
-        part(False)
+        side = self._pool.submit(cpu_loop.run_pair, self.form, plan, True, share, counters)
+        cpu_loop.run_pair(self.form, plan, False, share, counters)
         side.result()
+
+    def _plan(self, state: EngineState) -> np.ndarray:
+        """The record that `cpu_loop` works from; of the job, what the state knows."""
+        w, s, form = self._packed, state.private, type(self.form)
+        plan = np.zeros(1, PLAN)
+        arrays = {name: value for name, value in (w._asdict() | s._asdict()).items() if isinstance(value, np.ndarray)}
+        arrays |= {"frames": state.frames, "seeds": state.seeds, "dilations": self.weights.dilations}
+        for name in set(arrays) & set(PLAN.names):
+            plan[name] = arrays[name].ctypes.data
+        for name, array, axis in (
+            ("chain_step", w.chain, 0),
+            ("past_weights_step", w.past_weights, 0),
+            ("past_tap_step", w.past_weights, 1),
+            ("skip_weights_step", w.skip_weights, 0),
+            ("history_step", s.history, 0),
+            ("slot_bytes", s.history, 1),
+            ("sums_step", s.sums, 0),
+            ("slot_step", s.slot, 0),
+            ("frames_step", state.frames, 0),
+        ):
+            plan[name] = array.strides[axis]
+        for name, value in (
+            ("layers", len(w.gate_scale)),
+            ("past_taps", w.past_weights.shape[1]),
+            ("R", s.x.shape[1]),
+            ("S", s.skip.shape[1]),
+            ("A", s.logits.shape[1]),
+            ("num_classes", self.weights.num_classes),
+            ("hop_length", self.weights.hop_length),
+            ("group_rows", 2 * form.lanes),
+            ("columns", form.columns),
+            ("residual_at", w.residual_at),
+            ("z_scale", w.z_scale),
+            ("hidden_peak", w.hidden_peak),
+            ("output_peak", w.output_peak),
+            ("start", state.position),
+            ("first_frame", state.first_frame),
+            ("temperature", state.temperature),
+            ("top_p", state.top_p),
+        ):
+            plan[name] = value
+        return plan
 
     def taps(self, state: EngineState) -> dict[str, np.ndarray]:
         s, w = state.private, self.weights

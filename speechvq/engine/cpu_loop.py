@@ -2,15 +2,15 @@
 
 A sample is three parts. The *chain*, layer after layer, is what one thread must do in order; the *side*
 (skip sums, and the past taps of the next sample) follows a layer behind; the *finish* makes of the skip
-sums the next sample. One thread does all; two threads share one stream as `pair_chain` and `pair_side`;
-several streams go through each matrix together, `TILE` at a time.
+sums the next sample. One thread does all; two threads share one stream in `run_pair`; several streams go
+through each matrix together, `TILE` at a time.
 
-numba's cache knows this file's date, not that of the kernels: touch it when they change.
+Addresses and sizes come as one record, a plan, of which only the address is passed on: with arrays, the
+counting of references costs more than the sums. numba's cache knows this file's date, not that of the
+kernels: touch it when they change.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -18,213 +18,237 @@ from numba import njit
 from speechvq.engine.cpu_draw import keep_nucleus, sharpness, uniform_at
 from speechvq.engine.cpu_kernels import make_add_product, make_gate, make_residual
 from speechvq.engine.cpu_sync import give_way, load_acquire, pause, store_release
-from speechvq.engine.cpu_vectors import BLOCK, block_sums, exponentials, largest, put, rectify, take
+from speechvq.engine.cpu_vectors import (
+    BLOCK,
+    block_sums,
+    exponentials,
+    floats_at,
+    integers_at,
+    largest,
+    put,
+    rectify,
+    seeds_at,
+    take,
+)
 
 TILE = 4
 add_product_1, add_product_n = make_add_product(1), make_add_product(TILE)
 gate_1, gate_n = make_gate(1), make_gate(TILE)
 residual_1, residual_n = make_residual(1), make_residual(TILE)
 
-
-class Streams(NamedTuple):
-    """What B streams carry from sample to sample, and the latest sample's values."""
-
-    history: np.ndarray  # uint8 [B, slots, slot bytes]: the rings of all layers, end to end
-    past: np.ndarray  # 32-bit [B, L, 2R], what the past taps give the next sample
-    x: np.ndarray  # float32 [B, R]
-    z: np.ndarray  # uint8 [B, L, slot bytes]
-    skip_sums: np.ndarray  # 32-bit [B, S]
-    sums: np.ndarray  # 32-bit [B, max(S, A)]
-    skip: np.ndarray  # float32 [B, S]
-    hidden: np.ndarray  # float32 [B, S]
-    slot: np.ndarray  # uint8 [B, slot bytes], of skip and then hidden
-    unit: np.ndarray  # float32 [B], what one unit of that slot is worth
-    logits: np.ndarray  # float32 [B, A]
-    probabilities: np.ndarray  # float32 [B, A]
-    blocks: np.ndarray  # float32 [B, A / BLOCK]
-
-
-class Job(NamedTuple):
-    """What is asked for, of all B streams."""
-
-    seeds: np.ndarray  # uint64 [B]
-    temperature: float
-    top_p: float
-    teacher: bool
-    start: int
-    first_frame: int
-    frames: np.ndarray  # float32 [n, B, L, 2R]
-    before: np.ndarray  # [B], the sample before the first
-    samples: np.ndarray  # [B, n], given or drawn
-    log_probabilities: np.ndarray  # float32 [B, n, A], or of length 0
+# R, S, A are filled up to whole groups; names of arrays stand for their addresses; a step is the bytes from one
+# layer, tap or stream to the next, where that does not follow from the sizes.
+SIZES = ["layers", "past_taps", "R", "S", "A", "num_classes", "hop_length", "group_rows", "columns", "rings", "dilations"]
+WEIGHTS = [
+    *["embedding", "chain", "chain_step", "residual_at", "past_weights", "past_weights_step", "past_tap_step"],
+    *["skip_weights", "skip_weights_step", "hidden_weights", "output_weights", "x_scale"],
+    *["gate_scale", "residual_scale", "residual_bias", "skip_scale", "skip_bias"],
+    *["hidden_scale", "hidden_bias", "output_scale", "output_bias"],
+]
+STREAMS = [
+    *["history", "history_step", "slot_bytes", "past", "x", "z", "skip_sums", "sums", "sums_step", "skip", "hidden"],
+    *["slot", "slot_step", "units", "logits", "probabilities", "blocks"],
+]
+JOB = ["start", "first_frame", "frames", "frames_step", "num_samples", "samples", "seeds", "teacher", "log_probabilities"]
+PLAN = np.dtype(
+    [(name, np.int64) for name in SIZES + WEIGHTS + STREAMS + JOB]
+    + [(name, np.float32) for name in ("z_scale", "hidden_peak", "output_peak", "temperature", "top_p", "unused")]
+)
 
 
-@njit(cache=True, nogil=True)
-def slot_at(w, s, b, layer, time):
-    """Where the layer's input of a time lies."""
-    first = w.rings[layer]
-    ring = np.uint64(w.rings[layer + 1] - first)
-    return s.history[b, first + np.int64(np.uint64(time) % ring)].ctypes.data
+@njit(nogil=True)
+def ring_slot(p, cursors, layer, back):
+    """Where stream 0's input of a layer lies, `back` samples before the one in work."""
+    rings = integers_at(p.rings, p.layers + 1)
+    ring = rings[layer + 1] - rings[layer]
+    at = cursors[layer] - back
+    if at < 0:
+        at += ring
+    if at >= ring:
+        at -= ring
+    return p.history + (rings[layer] + at) * p.slot_bytes
 
 
-@njit(cache=True, nogil=True)
-def enter(form, w, s, job, b, i):
-    """Embed the previous sample as the first layer's input."""
-    previous = np.int64(job.before[b]) if i == 0 else np.int64(job.samples[b, i - 1])
-    slot = slot_at(w, s, b, 0, job.start + i)
-    put(form, w.embedding[previous].ctypes.data, s.x[b].ctypes.data, slot, w.x_scale[0], w.embedding.shape[1])
-
-
-@njit(cache=True, nogil=True)
-def gate_layer(form, w, s, job, b, tile, i, layer):
+@njit(nogil=True)
+def gate_layer(form, p, cursors, b, tile, frame, layer):
     """z of one layer, for `tile` streams from b on."""
-    time, channels = job.start + i, w.embedding.shape[1]
-    x, past, z = slot_at(w, s, b, layer, time), s.past[b, layer].ctypes.data, s.z[b, layer].ctypes.data
-    frame = job.frames[time // w.hop_length - job.first_frame, b, layer].ctypes.data
-    weights, scale = w.chain[layer].ctypes.data, w.gate_scale[layer].ctypes.data
-    dx, dpast, dz, dframe = s.history.strides[0], s.past.strides[0], s.z.strides[0], job.frames.strides[1]
-    groups, steps = 2 * channels // w.group_rows, channels // w.columns
+    x = ring_slot(p, cursors, layer, 0) + b * p.history_step
+    row, state = 8 * p.R, p.layers * 8 * p.R
+    past, z = p.past + b * state + layer * row, p.z + (b * p.layers + layer) * p.slot_bytes
+    weights, scale = p.chain + layer * p.chain_step, p.gate_scale + layer * row
+    here = p.frames + frame * p.frames_step + b * state + layer * row
+    dx, dz = p.history_step, p.layers * p.slot_bytes
+    groups, steps = 2 * p.R // p.group_rows, p.R // p.columns
     if tile == 1:
-        gate_1(form, weights, x, dx, past, dpast, scale, frame, dframe, z, dz, w.z_scale, groups, steps)
+        gate_1(form, weights, x, dx, past, state, scale, here, state, z, dz, p.z_scale, groups, steps)
     else:
-        gate_n(form, weights, x, dx, past, dpast, scale, frame, dframe, z, dz, w.z_scale, groups, steps)
+        gate_n(form, weights, x, dx, past, state, scale, here, state, z, dz, p.z_scale, groups, steps)
 
 
-@njit(cache=True, nogil=True)
-def residual_layer(form, w, s, job, b, tile, i, layer):
+@njit(nogil=True)
+def residual_layer(form, p, cursors, b, tile, layer):
     """The input of layer + 1."""
-    channels = w.embedding.shape[1]
-    weights = w.chain[layer].ctypes.data + w.residual_at
-    scale, bias = w.residual_scale[layer].ctypes.data, w.residual_bias[layer].ctypes.data
-    z, x, slot = s.z[b, layer].ctypes.data, s.x[b].ctypes.data, slot_at(w, s, b, layer + 1, job.start + i)
-    dz, dx, dslot = s.z.strides[0], s.x.strides[0], s.history.strides[0]
-    groups, steps, x_scale = channels // w.group_rows, channels // w.columns, w.x_scale[layer + 1]
+    weights, row = p.chain + layer * p.chain_step + p.residual_at, 4 * p.R
+    scale, bias = p.residual_scale + layer * row, p.residual_bias + layer * row
+    z, dz = p.z + (b * p.layers + layer) * p.slot_bytes, p.layers * p.slot_bytes
+    slot, dslot = ring_slot(p, cursors, layer + 1, 0) + b * p.history_step, p.history_step
+    groups, steps, x_scale = p.R // p.group_rows, p.R // p.columns, floats_at(p.x_scale, p.layers)[layer + 1]
     if tile == 1:
-        residual_1(form, weights, z, dz, scale, bias, x, dx, slot, dslot, x_scale, groups, steps)
+        residual_1(form, weights, z, dz, scale, bias, p.x + b * row, row, slot, dslot, x_scale, groups, steps)
     else:
-        residual_n(form, weights, z, dz, scale, bias, x, dx, slot, dslot, x_scale, groups, steps)
+        residual_n(form, weights, z, dz, scale, bias, p.x + b * row, row, slot, dslot, x_scale, groups, steps)
 
 
-@njit(cache=True, nogil=True)
-def add_product(form, w, weights, x, dx, sums, dsums, tile, rows, columns):
+@njit(nogil=True)
+def add_product(form, weights, x, dx, sums, dsums, tile, groups, steps):
     """sums += weights @ x, for `tile` streams."""
-    groups, steps = rows // w.group_rows, columns // w.columns
     if tile == 1:
         add_product_1(form, weights, x, dx, sums, dsums, groups, steps)
     else:
         add_product_n(form, weights, x, dx, sums, dsums, groups, steps)
 
 
-@njit(cache=True, nogil=True)
-def skip_layer(form, w, s, b, tile, layer):
+@njit(nogil=True)
+def skip_layer(form, p, b, tile, layer):
     """Add one layer's z to the skip sums."""
-    z, sums = s.z[b, layer].ctypes.data, s.skip_sums[b].ctypes.data
-    rows, columns = s.skip.shape[1], w.embedding.shape[1]
-    add_product(form, w, w.skip[layer].ctypes.data, z, s.z.strides[0], sums, s.skip_sums.strides[0], tile, rows, columns)
+    z, dz = p.z + (b * p.layers + layer) * p.slot_bytes, p.layers * p.slot_bytes
+    weights, sums = p.skip_weights + layer * p.skip_weights_step, p.skip_sums + b * 4 * p.S
+    add_product(form, weights, z, dz, sums, 4 * p.S, tile, p.S // p.group_rows, p.R // p.columns)
 
 
-@njit(cache=True, nogil=True)
-def past_layer(form, w, s, job, b, tile, i, layer):
-    """What the past taps give the sample after this one."""
-    channels, taps = w.embedding.shape[1], w.past.shape[1]
-    sums, dsums = s.past[b, layer].ctypes.data, s.past.strides[0]
-    for tap in range(taps):
-        time = job.start + i + 1 - (taps - tap) * w.dilations[layer]
-        if time >= 0:
-            x = slot_at(w, s, b, layer, time)
-            weights = w.past[layer, tap].ctypes.data
-            add_product(form, w, weights, x, s.history.strides[0], sums, dsums, tile, 2 * channels, channels)
+@njit(nogil=True)
+def past_layer(form, p, cursors, b, tile, time, layer):
+    """What one layer's past taps give the sample after this one."""
+    sums, dsums = p.past + (b * p.layers + layer) * 8 * p.R, p.layers * 8 * p.R
+    weights = p.past_weights + layer * p.past_weights_step
+    for tap in range(p.past_taps):
+        back = (p.past_taps - tap) * integers_at(p.dilations, p.layers)[layer] - 1
+        if time >= back:
+            x, dx = ring_slot(p, cursors, layer, back) + b * p.history_step, p.history_step
+            groups, steps = 2 * p.R // p.group_rows, p.R // p.columns
+            add_product(form, weights + tap * p.past_tap_step, x, dx, sums, dsums, tile, groups, steps)
 
 
-@njit(cache=True, nogil=True)
-def finish(form, w, s, job, b, tile, i):
+@njit(nogil=True)
+def enter(form, p, cursors, b, i):
+    """Embed the previous sample as the first layer's input."""
+    previous = integers_at(p.samples + b * 8 * (p.num_samples + 1), p.num_samples + 1)[i]
+    slot = ring_slot(p, cursors, 0, 0) + b * p.history_step
+    put(form, p.embedding + previous * 4 * p.R, p.x + b * 4 * p.R, slot, floats_at(p.x_scale, 1)[0], p.R)
+
+
+@njit(nogil=True)
+def finish(form, p, b, tile, i):
     """From the skip sums to the sample."""
-    S, A = s.skip.shape[1], s.logits.shape[1]
-    slot, dslot = s.slot[b].ctypes.data, s.slot.strides[0]
-    sums, dsums = s.sums[b].ctypes.data, s.sums.strides[0]
+    slot, sums, steps = p.slot + b * p.slot_step, p.sums + b * p.sums_step, p.S // p.columns
+    units = floats_at(p.units, b + tile)
     for q in range(b, b + tile):
-        skip = s.skip[q].ctypes.data
-        scale, bias = w.skip_scale.ctypes.data, w.skip_bias.ctypes.data
-        take(form, s.skip_sums[q].ctypes.data, scale, np.float32(1), bias, skip, S)
-        s.unit[q] = rectify(form, skip, s.slot[q].ctypes.data, w.hidden_peak, S)
-    add_product(form, w, w.hidden.ctypes.data, slot, dslot, sums, dsums, tile, S, S)
+        skip = p.skip + q * 4 * p.S
+        take(form, p.skip_sums + q * 4 * p.S, p.skip_scale, np.float32(1), p.skip_bias, skip, p.S)
+        units[q] = rectify(form, skip, p.slot + q * p.slot_step, p.hidden_peak, p.S)
+    add_product(form, p.hidden_weights, slot, p.slot_step, sums, p.sums_step, tile, p.S // p.group_rows, steps)
     for q in range(b, b + tile):
-        hidden = s.hidden[q].ctypes.data
-        scale, bias = w.hidden_scale.ctypes.data, w.hidden_bias.ctypes.data
-        take(form, s.sums[q].ctypes.data, scale, s.unit[q], bias, hidden, S)
-        s.unit[q] = rectify(form, hidden, s.slot[q].ctypes.data, w.output_peak, S)
-    add_product(form, w, w.output.ctypes.data, slot, dslot, sums, dsums, tile, A, S)
+        hidden = p.hidden + q * 4 * p.S
+        take(form, p.sums + q * p.sums_step, p.hidden_scale, units[q], p.hidden_bias, hidden, p.S)
+        units[q] = rectify(form, hidden, p.slot + q * p.slot_step, p.output_peak, p.S)
+    add_product(form, p.output_weights, slot, p.slot_step, sums, p.sums_step, tile, p.A // p.group_rows, steps)
     for q in range(b, b + tile):
-        scale, bias = w.output_scale.ctypes.data, w.output_bias.ctypes.data
-        take(form, s.sums[q].ctypes.data, scale, s.unit[q], bias, s.logits[q].ctypes.data, A)
-        end(form, w, s, job, q, i)
+        take(form, p.sums + q * p.sums_step, p.output_scale, units[q], p.output_bias, p.logits + q * 4 * p.A, p.A)
+        end(form, p, q, i)
 
 
-@njit(cache=True, nogil=True)
-def end(form, w, s, job, b, i):
+@njit(nogil=True)
+def end(form, p, b, i):
     """Draw from the logits, or score the given sample."""
-    logits, p, size = s.logits[b].ctypes.data, s.probabilities[b], s.logits.shape[1]
-    top = largest(form, logits, size)
-    scale = np.float32(1) if job.teacher else sharpness(job.temperature)
-    exponentials(form, logits, top, scale, p.ctypes.data, size)
-    p[w.num_classes :] = 0
-    if job.top_p < 1 and not job.teacher:
-        keep_nucleus(p[: w.num_classes], np.float32(job.top_p))
-    blocks = s.blocks[b]
-    block_sums(p.ctypes.data, blocks.ctypes.data, size)
+    logits = p.logits + b * 4 * p.A
+    weights = floats_at(p.probabilities + b * 4 * p.A, p.A)
+    blocks = floats_at(p.blocks + b * 4 * (p.A // BLOCK), p.A // BLOCK)
+    top = largest(form, logits, p.A)
+    scale = np.float32(1) if p.teacher else sharpness(p.temperature)
+    exponentials(form, logits, top, scale, weights.ctypes.data, p.A)
+    for k in range(p.num_classes, p.A):
+        weights[k] = 0
+    if p.top_p < 1 and not p.teacher:
+        keep_nucleus(weights[: p.num_classes], p.top_p)
+    block_sums(weights.ctypes.data, blocks.ctypes.data, p.A)
     total = np.float32(0)
     for k in range(len(blocks)):
         total += blocks[k]
-    if job.teacher:
+    if p.teacher:
         shift = top + np.log(total)
-        for k in range(w.num_classes):
-            job.log_probabilities[b, i, k] = s.logits[b, k] - shift
+        out = floats_at(p.log_probabilities + (b * p.num_samples + i) * 4 * p.num_classes, p.num_classes)
+        given = floats_at(logits, p.A)
+        for k in range(p.num_classes):
+            out[k] = given[k] - shift
     else:
-        job.samples[b, i] = pick(p, blocks, uniform_at(job.seeds[b], job.start + i) * total)
+        u = uniform_at(seeds_at(p.seeds, b + 1)[b], p.start + i)
+        integers_at(p.samples + b * 8 * (p.num_samples + 1), p.num_samples + 1)[i + 1] = pick(weights, blocks, u * total)
 
 
-@njit(cache=True, nogil=True)
-def pick(p, blocks, rest):
-    """The smallest class whose cumulative probability is above `rest`, found through the sums of blocks."""
+@njit(nogil=True)
+def pick(weights, blocks, rest):
+    """The smallest class whose cumulative weight is above `rest`, found through the sums of blocks."""
     block = 0
     while block < len(blocks) - 1 and rest >= blocks[block]:
         rest -= blocks[block]
         block += 1
     last = 0
-    for k in range(block * BLOCK, len(p)):
-        if p[k] > 0:
+    for k in range(block * BLOCK, len(weights)):
+        if weights[k] > 0:
             last = k
-            if rest < p[k]:
+            if rest < weights[k]:
                 return k
-            rest -= p[k]
+            rest -= weights[k]
     return last
 
 
+@njit(nogil=True)
+def begin(p):
+    """Each layer's place in its ring at the first sample."""
+    rings, cursors = integers_at(p.rings, p.layers + 1), np.empty(p.layers, np.int64)
+    for layer in range(p.layers):
+        cursors[layer] = p.start % (rings[layer + 1] - rings[layer])
+    return cursors
+
+
+@njit(nogil=True)
+def advance(p, cursors):
+    """Move on by one sample."""
+    rings = integers_at(p.rings, p.layers + 1)
+    for layer in range(p.layers):
+        at = cursors[layer] + 1
+        cursors[layer] = 0 if at == rings[layer + 1] - rings[layer] else at
+
+
 @njit(cache=True, nogil=True)
-def run(form, w, s, job, first, count):
-    """All samples of `count` streams from `first` on, on one thread."""
-    layers = len(w.dilations)
-    for i in range(job.samples.shape[1]):
-        for b in range(first, first + count):
-            enter(form, w, s, job, b, i)
-        for layer in range(layers):
+def run(form, plan, first, last):
+    """All samples of the streams from `first` to before `last`, on one thread."""
+    p = plan[0]
+    cursors = begin(p)
+    for i in range(p.num_samples):
+        time = p.start + i
+        frame = time // p.hop_length - p.first_frame
+        for b in range(first, last):
+            enter(form, p, cursors, b, i)
+        for layer in range(p.layers):
             b = first
-            while b < first + count:
-                tile = TILE if b + TILE <= first + count else 1
-                gate_layer(form, w, s, job, b, tile, i, layer)
-                if layer < layers - 1:
-                    residual_layer(form, w, s, job, b, tile, i, layer)
-                skip_layer(form, w, s, b, tile, layer)
-                past_layer(form, w, s, job, b, tile, i, layer)
+            while b < last:
+                tile = TILE if b + TILE <= last else 1
+                gate_layer(form, p, cursors, b, tile, frame, layer)
+                if layer < p.layers - 1:
+                    residual_layer(form, p, cursors, b, tile, layer)
+                skip_layer(form, p, b, tile, layer)
+                past_layer(form, p, cursors, b, tile, time, layer)
                 b += tile
         b = first
-        while b < first + count:
-            tile = TILE if b + TILE <= first + count else 1
-            finish(form, w, s, job, b, tile, i)
+        while b < last:
+            tile = TILE if b + TILE <= last else 1
+            finish(form, p, b, tile, i)
             b += tile
+        advance(p, cursors)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def wait_for(address, value):
     """Until a counter of the other thread reaches a value; the core is offered to others now and then."""
     turns = 0
@@ -236,7 +260,7 @@ def wait_for(address, value):
 
 
 @njit(cache=True, nogil=True)
-def run_pair(form, w, s, job, side, share, counters):
+def run_pair(form, plan, side, share, counters):
     """One stream on two threads: called by one with side = False, by the other with side = True.
 
     Args:
@@ -244,24 +268,28 @@ def run_pair(form, w, s, job, side, share, counters):
         share: of how many layers the side does the past taps; the chain does the others' while it waits.
         counters: int64, zero: [0] layers whose z is there, [16] samples that are there.
     """
-    layers = len(w.dilations)
+    p = plan[0]
+    cursors = begin(p)
     layers_done, samples_done = counters.ctypes.data, counters.ctypes.data + 128
-    for i in range(job.samples.shape[1]):
+    for i in range(p.num_samples):
+        time = p.start + i
         if side:
-            for layer in range(layers):
-                wait_for(layers_done, i * layers + layer + 1)
-                skip_layer(form, w, s, 0, 1, layer)
+            for layer in range(p.layers):
+                wait_for(layers_done, i * p.layers + layer + 1)
+                skip_layer(form, p, 0, 1, layer)
                 if layer < share:
-                    past_layer(form, w, s, job, 0, 1, i, layer)
-            finish(form, w, s, job, 0, 1, i)
+                    past_layer(form, p, cursors, 0, 1, time, layer)
+            finish(form, p, 0, 1, i)
             store_release(samples_done, i + 1)
         else:
             wait_for(samples_done, i)
-            enter(form, w, s, job, 0, i)
-            for layer in range(layers):
-                gate_layer(form, w, s, job, 0, 1, i, layer)
-                store_release(layers_done, i * layers + layer + 1)
-                if layer < layers - 1:
-                    residual_layer(form, w, s, job, 0, 1, i, layer)
-            for layer in range(share, layers):
-                past_layer(form, w, s, job, 0, 1, i, layer)
+            enter(form, p, cursors, 0, i)
+            frame = time // p.hop_length - p.first_frame
+            for layer in range(p.layers):
+                gate_layer(form, p, cursors, 0, 1, frame, layer)
+                store_release(layers_done, i * p.layers + layer + 1)
+                if layer < p.layers - 1:
+                    residual_layer(form, p, cursors, 0, 1, layer)
+            for layer in range(share, p.layers):
+                past_layer(form, p, cursors, 0, 1, time, layer)
+        advance(p, cursors)

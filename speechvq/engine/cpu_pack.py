@@ -21,10 +21,10 @@ class FusedWeights(NamedTuple):
 
     embedding: np.ndarray  # float32 [A, R]
     chain: np.ndarray  # uint8 [L, bytes]: the current tap, then the residual: what the next layer waits for
-    past: np.ndarray  # uint8 [L, K-1, bytes], oldest first
-    skip: np.ndarray  # uint8 [L, bytes]
-    hidden: np.ndarray  # uint8 [bytes]
-    output: np.ndarray  # uint8 [bytes]
+    past_weights: np.ndarray  # uint8 [L, K-1, bytes], oldest first
+    skip_weights: np.ndarray  # uint8 [L, bytes]
+    hidden_weights: np.ndarray  # uint8 [bytes]
+    output_weights: np.ndarray  # uint8 [bytes]
     gate_scale: np.ndarray  # float32 [L, 2R], what one unit of an integer sum is worth; so all `scale`
     residual_scale: np.ndarray  # float32 [L, R]
     residual_bias: np.ndarray  # float32 [L, R]
@@ -35,16 +35,13 @@ class FusedWeights(NamedTuple):
     output_scale: np.ndarray
     output_bias: np.ndarray
     x_scale: np.ndarray  # float32 [L], units of an activation to 1
-    z_scale: np.float32
-    hidden_peak: np.float32  # the largest activation whose sums cannot overflow
-    output_peak: np.float32
+    z_scale: float  # units of a z to 1
+    hidden_peak: float  # the most units that an activation may have, lest a sum overflow
+    output_peak: float
     residual_at: int  # where in a layer's chain the residual begins
     dilations: np.ndarray
     rings: np.ndarray  # int64 [L+1], where each layer's ring of slots begins
-    hop_length: int
-    num_classes: int
-    group_rows: int  # matrix rows of a group: twice the lanes
-    columns: int  # matrix columns taken in a step
+
 
 
 def round_up(n: int, multiple: int) -> int:
@@ -156,7 +153,7 @@ def pack(weights: DecoderWeights, form: type[Float32]) -> FusedWeights:
     skip_rows, skip_scale, skip_peak = quantise(form, plain_groups(w.skip, S, lanes))
     hidden_rows, hidden_scale, hidden_peak = quantise(form, plain_groups(w.hidden, S, lanes))
     output_rows, output_scale, output_peak = quantise(form, plain_groups(w.output, A, lanes))
-    z_scale = np.float32(min([skip_peak, *(peak for _, _, peak in residuals)]))
+    z_scale = min([skip_peak, *(peak for _, _, peak in residuals)])
     x_scale = np.ones(L, np.float32)
     if form.is_integer:
         bounds = _input_bounds(w, [(rows, scale) for rows, scale, _ in residuals])
@@ -172,10 +169,10 @@ def pack(weights: DecoderWeights, form: type[Float32]) -> FusedWeights:
     return FusedWeights(
         embedding=filled(w.embedding, R),
         chain=_copied(np.concatenate([current, residual], axis=1)),
-        past=each(gate_rows[:, :-1], R),
-        skip=each(skip_rows, R),
-        hidden=each(hidden_rows, S),
-        output=each(output_rows, S),
+        past_weights=each(gate_rows[:, :-1], R),
+        skip_weights=each(skip_rows, R),
+        hidden_weights=each(hidden_rows, S),
+        output_weights=each(output_rows, S),
         gate_scale=filled(np.array([s.ravel() for _, s, _ in gates]) / x_scale[:, None], 2 * R),
         residual_scale=filled(scales, R),
         residual_bias=filled(w.residual_bias, R),
@@ -187,15 +184,11 @@ def pack(weights: DecoderWeights, form: type[Float32]) -> FusedWeights:
         output_bias=filled(w.output_bias, A, NEVER),
         x_scale=x_scale,
         z_scale=z_scale,
-        hidden_peak=np.float32(hidden_peak),
-        output_peak=np.float32(output_peak),
+        hidden_peak=hidden_peak,
+        output_peak=output_peak,
         residual_at=current.shape[1],
         dilations=w.dilations,
         rings=np.concatenate([[0], np.cumsum(spans)]).astype(np.int64),
-        hop_length=w.hop_length,
-        num_classes=w.num_classes,
-        group_rows=2 * lanes,
-        columns=form.columns,
     )
 
 

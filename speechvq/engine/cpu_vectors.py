@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llvmlite import ir
-from numba import types
+from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -138,3 +138,35 @@ def block_sums(context, values, out, n):
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.intp), emit
+
+
+def _make_pointer(kind: types.Type):
+    @intrinsic
+    def pointer(context, address):
+        def emit(context, b, signature, arguments):
+            return b.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(kind)(types.intp), emit
+
+    return pointer
+
+
+_float_pointer, _integer_pointer, _seed_pointer = map(_make_pointer, (types.float32, types.int64, types.uint64))
+
+
+@njit(nogil=True)
+def floats_at(address, n):
+    """The n float32 at an address, as an array that nobody counts references of."""
+    return carray(_float_pointer(address), n)
+
+
+@njit(nogil=True)
+def integers_at(address, n):
+    """The n int64 at an address."""
+    return carray(_integer_pointer(address), n)
+
+
+@njit(nogil=True)
+def seeds_at(address, n):
+    """The n uint64 at an address."""
+    return carray(_seed_pointer(address), n)
