@@ -85,13 +85,14 @@ class Espeak:
         self._callback = _Callback(self._receive)
         self._library.espeak_SetSynthCallback(self._callback)
 
-    def say(self, text: str, voice: str, words_per_minute: int) -> tuple[np.ndarray, Alignment]:
+    def say(self, text: str, voice: str, words_per_minute: int, seed: int = 0) -> tuple[np.ndarray, Alignment]:
         """Speak a sentence.
 
         Args:
             text: American English.
             voice: one of those given at the start.
             words_per_minute: 80 to 450.
+            seed: of flutter, roughness and breath; the same seed gives the same samples.
 
         Returns:
             float32 [T] at `sample_rate`, and its phones.
@@ -100,6 +101,7 @@ class Espeak:
         self._onsets: list[tuple[int, str]] = []
         if self._library.espeak_SetVoiceByName(f"en-us+{voice}".encode()):
             raise SpeechVQError(f"espeak-ng does not take the voice '{voice}'")
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
         self._library.espeak_SetParameter(_RATE, words_per_minute, 0)
         data = text.encode()
         self._library.espeak_Synth(data, len(data) + 1, 0, 1, 0, _CHARS_UTF8, None, None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -51,6 +50,8 @@ class Batch:
     Args:
         corpus: whose folder `alignments` holds phone times, if it is there.
         alignments: a folder searched for .TextGrid and .lab files, or a .ctm file, to take instead.
+            Files are called as the recordings and lie in a folder called as the speaker, unless
+            their own name has the speaker's in it.
 
     Attributes:
         utterances: so far.
@@ -97,20 +98,22 @@ def _phone_times(corpus: Path, given: Path | None) -> Callable[[str, str], Align
     place = given or corpus / "alignments"
     if place.is_file():
         ctm = read_ctm(place)
-        return lambda speaker, name: ctm.get(f"{speaker}-{name}") or ctm.get(name)
+        return lambda speaker, name: next((ctm[key] for key in _keys(speaker, name) if key in ctm), None)
     files = [p for p in place.rglob("*") if p.suffix.lower() in (".textgrid", ".lab")] if place.is_dir() else []
     if given and not files:
         raise AlignmentError(f"{given}: neither a .ctm file nor a folder with .TextGrid or .lab files")
-    # Parallel corpora use a name once per speaker: the folder a file lies in comes first.
-    by_folder = {(p.parent.name, p.stem): p for p in files}
-    count = Counter(p.stem for p in files)
-    by_name = {p.stem: p for p in files if count[p.stem] == 1}
+    by_name = {p.stem: p for p in files} | {f"{p.parent.name}-{p.stem}": p for p in files}
 
     def find(speaker: str, name: str) -> Alignment | None:
-        path = by_folder.get((speaker, name)) or by_name.get(name)
+        path = next((by_name[key] for key in _keys(speaker, name) if key in by_name), None)
         return read_alignment(path) if path else None
 
     return find
+
+
+def _keys(speaker: str, name: str) -> list[str]:
+    # In parallel corpora speakers share names: a name counts alone only where it tells the speaker.
+    return [f"{speaker}-{name}", name] if speaker in name else [f"{speaker}-{name}"]
 
 
 def split(corpus: str, utterances: Iterable[Utterance]) -> dict[str, list[Utterance]]:

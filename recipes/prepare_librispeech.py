@@ -39,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def prepare(args: argparse.Namespace) -> int:
     """Write the data directories; returns how many files could not be used."""
     names = args.subsets or sorted(p.name for p in args.corpus.glob("*-*") if p.is_dir())
+    if not names:
+        raise CorpusError(f"{args.corpus}: no subsets such as train-clean-100 in it")
     batch = Batch(args.corpus, args.alignments)
     genders = read_genders(args.corpus / "SPEAKERS.TXT")
     official: set[str] = set()

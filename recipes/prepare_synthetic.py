@@ -93,7 +93,7 @@ def speak(espeak: Espeak, text: str, speaker: str, voice: Voice, rng: np.random.
         float32 [T] at 16 kHz and its phones.
     """
     pace = round(voice.words_per_minute * rng.uniform(0.9, 1.1))
-    samples, phones = espeak.say(text, speaker, pace)
+    samples, phones = espeak.say(text, speaker, pace, int(rng.integers(1, 1 << 31)))
     spoken_end = max(i.end for i in phones if i.label != "SIL")
     samples = samples[: round((spoken_end + TAIL_SECONDS) * espeak.sample_rate)]
     samples = audio.resample(samples, espeak.sample_rate, SAMPLE_RATE)
