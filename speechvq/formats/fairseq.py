@@ -22,6 +22,8 @@ from speechvq.formats.text import Lines, decimals, find_file, parse_ids, read_li
 
 CONSUMER = "fairseq HuBERT, data2vec"
 EXAMPLE = "train.tsv: p225/p225_001.wav<TAB>32768    train.km: 71 71 12 12 57"
+# A line of the .tsv is short but stands for a long one of the .km.
+_TSV_BYTES = 1 << 18
 _EXPECTED = "'path<TAB>samples'"
 
 
@@ -46,7 +48,7 @@ def read(directory: Path, meta: Meta) -> Iterator[Batch]:
     tsv, km = _pair(directory)
     labels = _rows(km)
     root = ""
-    for block in read_lines(tsv):
+    for block in read_lines(tsv, _TSV_BYTES):
         if block.first == 1:
             root = block.lines[0].decode("utf-8", "replace").rstrip("/") + "/"
             block = Lines(tsv, 2, block.lines[1:])

@@ -25,7 +25,7 @@ def write(directory: Path, batches: Iterator[Batch], meta: Meta) -> None:
     with (
         open(directory / "quantized.txt", "wb") as named,
         open(directory / "train.txt", "wb") as bare,
-        open(directory / "manifest.jsonl", "w", encoding="utf-8") as manifest,
+        open(directory / "manifest.jsonl", "wb") as manifest,
     ):
         for batch in batches:
             if bad := next((utt for utt in batch.utts if "|" in utt), None):
@@ -34,16 +34,9 @@ def write(directory: Path, batches: Iterator[Batch], meta: Meta) -> None:
             named.write(named_lines(batch.utts, rows, "|"))
             bare.write(b"".join([row + b"\n" for row in rows]))
             seconds = (batch.num_samples / meta.sample_rate).tolist()
-            columns = zip(paths(batch), seconds, rows, batch.speakers, strict=True)
-            manifest.write(
-                "".join(
-                    [
-                        f'{{"audio": {quote(path)}, "duration": {time:.6g}, "hubert_km100": "{row.decode()}", '
-                        f'"speaker": {quote(speaker)}}}\n'
-                        for path, time, row, speaker in columns
-                    ]
-                )
-            )
+            for path, time, row, speaker in zip(paths(batch), seconds, rows, batch.speakers, strict=True):
+                values = (quote(path).encode(), time, row, quote(speaker).encode())
+                manifest.write(b'{"audio": %b, "duration": %.6g, "hubert_km100": "%b", "speaker": %b}\n' % values)
 
 
 def read(directory: Path, meta: Meta) -> Iterator[Batch]:

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from speechvq.formats.common import Batch, Meta, paths, stems
-from speechvq.formats.text import Vocabulary, decimals, durations_vocabulary, find_file, read_lines
+from speechvq.formats.text import Lines, Vocabulary, decimals, durations_vocabulary, find_file, parse_ids, read_lines
 
 CONSUMER = "SlamKit"
 EXAMPLE = 'features.jsonl: {"units": [71, 12], "duration": [2, 2], "file_name": "p225/p225-p225_001.wav"}'
 KEEPS_RUNS = True
+_HEAD = b'{"units": ['
 _EXPECTED = '{"units": [71, 12], "duration": [2, 2], "file_name": "path"}'
 
 
@@ -26,39 +27,47 @@ def write(directory: Path, batches: Iterator[Batch], meta: Meta) -> None:
     """Write features.jsonl and tokens.jsonl."""
     numbers = decimals(meta.codebook_size, ", ")
     tokens = Vocabulary(f"<Un{unit}>".encode() for unit in range(meta.codebook_size))
-    with open(directory / "features.jsonl", "w") as features, open(directory / "tokens.jsonl", "w") as audio_repr:
+    with open(directory / "features.jsonl", "wb") as features, open(directory / "tokens.jsonl", "wb") as audio_repr:
         for batch in batches:
-            names = [json.dumps(path) for path in paths(batch)]
             durations = batch.durations if batch.durations is not None else np.ones(len(batch.ids), np.int64)
-            columns = (
-                names,
-                numbers.write(batch.ids, batch.lengths),
-                durations_vocabulary(durations, ", ").write(durations, batch.lengths),
-                tokens.write(batch.ids, batch.lengths),
-            )
-            rows = [(name, u.decode(), d.decode(), t.decode()) for name, u, d, t in zip(*columns, strict=True)]
-            features.write(
-                "".join([f'{{"units": [{u}], "duration": [{d}], "file_name": {name}}}\n' for name, u, d, _ in rows])
-            )
-            audio_repr.write("".join([f'{{"file_name": {name}, "audio_repr": "{t}"}}\n' for name, _, _, t in rows]))
+            names = [json.dumps(path).encode() for path in paths(batch)]
+            units = numbers.write(batch.ids, batch.lengths)
+            lasting = durations_vocabulary(durations, ", ").write(durations, batch.lengths)
+            for unit, duration, name in zip(units, lasting, names, strict=True):
+                features.write(b'{"units": [%b], "duration": [%b], "file_name": %b}\n' % (unit, duration, name))
+            for name, text in zip(names, tokens.write(batch.ids, batch.lengths), strict=True):
+                audio_repr.write(b'{"file_name": %b, "audio_repr": "%b"}\n' % (name, text))
 
 
 def read(directory: Path, meta: Meta) -> Iterator[Batch]:
-    """Read features.jsonl, or the only .jsonl there is."""
+    """Read features.jsonl, or the only .jsonl there is; keys other than these three are left aside."""
     for block in read_lines(find_file(directory, "features.jsonl", "*.jsonl")):
-        audio, units, durations, lengths = [], [], [], []
-        for number, line in enumerate(block.lines):
-            try:
-                entry = json.loads(line)
-                row, lasting = entry["units"], entry["duration"]
-                if len(row) != len(lasting):
-                    raise ValueError
-                audio.append(str(entry["file_name"]))
-                units.append(np.array(row, np.int64))
-                durations.append(np.array(lasting, np.int64))
-                lengths.append(len(row))
-            except (ValueError, KeyError, TypeError, OverflowError):
-                raise block.fault(number, _EXPECTED) from None
-        yield Batch(
-            stems(audio), np.concatenate(units), np.array(lengths, np.int64), np.concatenate(durations), audio=audio
-        )
+        rows = [_usual(line) or _any(block, number) for number, line in enumerate(block.lines)]
+        units, durations, names = zip(*rows, strict=True)
+        ids, lengths = parse_ids(block, units, b", ", _EXPECTED)
+        lasting, counts = parse_ids(block, durations, b", ", _EXPECTED)
+        if wrong := np.flatnonzero(lengths != counts).tolist():
+            raise block.fault(wrong[0], _EXPECTED)
+        yield Batch(stems(names), ids, lengths, durations=lasting, audio=list(names))
+
+
+def _usual(line: bytes) -> tuple[bytes, bytes, str] | None:
+    """Units and durations as text, and the file's name, where the line is as SlamKit writes it: much the fastest."""
+    units, first, rest = line.partition(b'], "duration": [')
+    durations, second, name = rest.partition(b'], "file_name": ')
+    if not (units.startswith(_HEAD) and first and second and name.endswith(b'"}')):
+        return None
+    try:
+        return units[len(_HEAD) :], durations, json.loads(name[:-1].decode())
+    except ValueError:
+        return None
+
+
+def _any(block: Lines, number: int) -> tuple[bytes, bytes, str]:
+    """The same of any JSON object with these keys."""
+    try:
+        entry = json.loads(block.lines[number])
+        units, durations = (" ".join(map(str, entry[key])).encode() for key in ("units", "duration"))
+        return units, durations, str(entry["file_name"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise block.fault(number, _EXPECTED) from None

@@ -13,7 +13,7 @@ import numpy as np
 from speechvq.errors import FormatError
 from speechvq.formats.common import Batch
 
-BLOCK_BYTES = 1 << 22
+BLOCK_BYTES = 1 << 21
 
 
 class Vocabulary:
@@ -83,8 +83,12 @@ class Lines:
         return FormatError(f"{self.path} line {self.first + row}: expected {expected}, found '{shown}'")
 
 
-def read_lines(path: str | os.PathLike) -> Iterator[Lines]:
+def read_lines(path: str | os.PathLike, block_bytes: int | None = None) -> Iterator[Lines]:
     """Read a text file block by block, in bounded memory.
+
+    Args:
+        path: the file.
+        block_bytes: about how much to read at a time; BLOCK_BYTES where not given.
 
     Raises:
         FormatError: there is no such file.
@@ -92,7 +96,7 @@ def read_lines(path: str | os.PathLike) -> Iterator[Lines]:
     path = Path(path)
     first = 1
     with open_file(path) as source:
-        while lines := source.readlines(BLOCK_BYTES):
+        while lines := source.readlines(block_bytes or BLOCK_BYTES):
             yield Lines(path, first, [line.rstrip(b"\r\n") for line in lines])
             first += len(lines)
 
