@@ -1,0 +1,1 @@
+"""Benchmarks: one module a subcommand of `speechvq bench`."""
