@@ -1,0 +1,121 @@
+"""The command line: help with examples, one-line errors, batches that go on."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from conftest import RATE, voice
+
+import speechvq
+from speechvq.audio import info, read, write
+from speechvq.cli import VERBS, main
+from speechvq.corpus import DataDir
+from speechvq.units import UnitsDir
+
+
+@pytest.fixture
+def recording(tmp_path):
+    write(tmp_path / "in" / "one.wav", voice(1, 0.4, 120.0), RATE)
+    return tmp_path / "in" / "one.wav"
+
+
+@pytest.fixture
+def model(tiny_exp):
+    return ["--model", str(tiny_exp / "best")]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_shows_an_example(verb, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([verb, "--help"])
+    assert stop.value.code == 0
+    assert f"speechvq {verb}" in capsys.readouterr().out.split("example:")[1]
+
+
+def test_public_names():
+    assert set(speechvq.__all__) == {"Codec", "DataDir", "Sampling", "Units", "UnitsDir", "__version__", "load"}
+    assert all(getattr(speechvq, name) is not None for name in speechvq.__all__)
+
+
+def test_convert_writes_a_file_as_long_as_its_source(recording, model, tmp_path):
+    out = tmp_path / "out" / "low.flac"
+    assert main(["convert", *model, "--speaker", "low", str(recording), "-o", str(out)]) == 0
+    assert info(out).num_samples == info(recording).num_samples
+
+
+def test_a_folder_with_a_broken_file_converts_the_rest(recording, model, tmp_path, capsys):
+    write(recording.parent / "deep" / "two.wav", voice(2, 0.3, 150.0), RATE)
+    (recording.parent / "bad.wav").write_bytes(b"junk")
+    assert main(["convert", *model, "--speaker", "low", str(recording.parent), "-o", str(tmp_path / "out")]) == 1
+    assert "bad.wav" in capsys.readouterr().err
+    assert sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.wav")) == ["deep/two.wav", "one.wav"]
+
+
+def test_a_list_names_voices_and_outputs(recording, model, tmp_path):
+    rows = [("input", "speaker", "output"), (recording, "low", "a.wav"), (recording, "high", "b/c.wav")]
+    with open(tmp_path / "list.csv", "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    assert main(["convert", *model, str(tmp_path / "list.csv"), "-o", str(tmp_path / "out")]) == 0
+    one, other = read(tmp_path / "out" / "a.wav", RATE), read(tmp_path / "out" / "b" / "c.wav", RATE)
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--speaker", "low", "missing.wav"], "missing.wav does not exist"),
+        (["{recording}"], "--speaker"),
+        (["--speaker", "nobody", "{recording}"], "high, low"),
+        (["--speaker", "low", "{empty}"], "holds no audio files"),
+        (["{empty}/x.csv"], "does not exist"),
+        (["--speaker", "low", "{junk}"], "junk.wav"),
+        (["--speaker", "low", "{recording}", "--temperature", "-1"], "temperature"),
+        (["--speaker", "low", "{recording}", "--model", "{empty}"], "no config.yaml"),
+    ],
+)
+def test_what_cannot_be_converted_is_one_line(arguments, named, recording, model, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "junk.wav").write_bytes(b"junk")
+    names = {"recording": recording, "empty": tmp_path / "empty", "junk": tmp_path / "junk.wav"}
+    arguments = [argument.format(**names) for argument in arguments]
+    assert main(["convert", *model, *arguments, "-o", str(tmp_path / "out.wav")]) == 2
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("speechvq convert:")]
+    assert len(error) == 1
+    assert named in error[0]
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_units_go_out_and_come_back(tiny_data, model, tmp_path):
+    assert main(["encode", *model, str(tiny_data / "dev"), "-o", str(tmp_path / "units")]) == 0
+    units = UnitsDir(tmp_path / "units")
+    assert [units.entry(utt).speaker for utt in units] == ["high", "low"]
+    assert main(["decode", *model, str(tmp_path / "units"), "-o", str(tmp_path / "wav")]) == 0
+    data = DataDir(tiny_data / "dev")
+    for utt in data.utterances:
+        assert info(tmp_path / "wav" / f"{utt}.wav").num_samples == len(data.audio(utt, RATE))
+
+
+def test_loose_files_are_filed_by_stem(recording, model, tmp_path, capsys):
+    write(recording.parent / "deep" / "one.wav", voice(2, 0.3, 150.0), RATE)
+    assert main(["encode", *model, str(recording), "-o", str(tmp_path / "units")]) == 0
+    assert list(UnitsDir(tmp_path / "units")) == ["one"]
+    assert main(["encode", *model, str(recording.parent), "-o", str(tmp_path / "units")]) == 2
+    assert "two inputs are called 'one'" in capsys.readouterr().err
+    assert list(UnitsDir(tmp_path / "units")) == ["one"], "the older directory stays"
+
+
+def test_info_tells_the_three_kinds_apart(tiny_data, tiny_exp, model, tmp_path, capsys):
+    main(["encode", *model, str(tiny_data / "dev"), "-o", str(tmp_path / "units")])
+    kinds = {}
+    for path in (tiny_exp / "best", tmp_path / "units", tiny_data / "dev"):
+        capsys.readouterr()
+        assert main(["info", "--json", str(path)]) == 0
+        facts = json.loads(capsys.readouterr().out)
+        kinds[facts["kind"]] = facts
+    assert kinds["model"]["speakers"] == ["high", "low"]
+    assert kinds["model"]["hash"] == kinds["units"]["model_hash"]
+    assert kinds["units"]["utterances"] == kinds["data"]["utterances"] == 2
+    assert main(["info", str(tmp_path)]) == 2

@@ -1,0 +1,106 @@
+"""Training: a resumed run is the uninterrupted one, bit for bit, and the codebook lives."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from conftest import train_arguments
+
+from speechvq.checkpoint import load_model
+from speechvq.cli import main
+from speechvq.config import Config, override
+from speechvq.model import VQVAE
+
+
+def weights(exp, which="last"):
+    return load_model(exp / which).state_dict()
+
+
+def test_training_writes_an_experiment(tiny_exp):
+    assert {"best", "last", "trainer.pt", "log.jsonl", "config.yaml"} <= {path.name for path in tiny_exp.iterdir()}
+    lines = [json.loads(line) for line in (tiny_exp / "log.jsonl").read_text().splitlines()]
+    dev = [line for line in lines if "dev_nll" in line]
+    assert [line["step"] for line in dev] == [8, 16]
+    assert all(line["dev_bits"] == pytest.approx(line["dev_nll"] / 0.693147, rel=1e-4) for line in dev)
+    assert lines[0]["perplexity"] is not None
+    assert lines[0]["nll"] is None, "the WaveNet joins later"
+
+
+def test_resume_is_exact(tiny_data, tiny_exp, tmp_path, monkeypatch):
+    exp = tmp_path / "broken"
+    from speechvq.trainer import Trainer
+
+    update = Trainer._update
+
+    def stop_at_eleven(self):
+        if self.step == 11:
+            raise KeyboardInterrupt
+        return update(self)
+
+    monkeypatch.setattr(Trainer, "_update", stop_at_eleven)
+    assert main(train_arguments(tiny_data, exp)) == 130
+    monkeypatch.undo()
+    assert main(train_arguments(tiny_data, exp, "--resume")) == 0
+    whole, resumed = torch.load(tiny_exp / "trainer.pt", weights_only=True), torch.load(exp / "trainer.pt", weights_only=True)
+    for part in ("model", "average"):
+        assert all(torch.equal(whole[part][name], value) for name, value in resumed[part].items())
+    assert whole["step"] == resumed["step"] == 16
+
+
+def test_an_experiment_is_not_overwritten(tiny_data, tiny_exp, capsys):
+    assert main(train_arguments(tiny_data, tiny_exp)) == 2
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_nothing_to_resume_is_said(tiny_data, tmp_path, capsys):
+    assert main(train_arguments(tiny_data, tmp_path / "new", "--resume")) == 2
+    assert "nothing to resume" in capsys.readouterr().err
+
+
+def test_fine_tuning_starts_from_the_model(tiny_data, tiny_exp, tmp_path):
+    exp = tmp_path / "tuned"
+    assert main(train_arguments(tiny_data, exp, "--init", str(tiny_exp / "best"), "--set", "train.steps=1", "--set", "train.learning_rate=1e-9")) == 0
+    before, after = weights(tiny_exp, "best"), weights(exp)
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before if "quantizer" not in name)
+
+
+def test_held_out_utterances_are_refused(tiny_data, tmp_path, capsys):
+    from speechvq.corpus import DataDir, write_data_dir
+
+    data = DataDir(tiny_data / "train")
+    for part, held in (("train", ["low-train0"]), ("dev", [])):
+        source = DataDir(tiny_data / part)
+        write_data_dir(tmp_path / part, [source.utterance(utt) for utt in source.utterances], held)
+    assert data.held_out == frozenset()
+    assert main(train_arguments(tmp_path, tmp_path / "exp")) == 2
+    assert "low-train0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("quantize", "decode"), [(False, False), (True, False), (True, True)])
+def test_each_stage_trains_what_it_should(quantize, decode):
+    torch.manual_seed(0)
+    model = VQVAE(override(Config(), ["decoder.layers=3", "decoder.residual=8", "decoder.skip=8"]), ["a", "b"])
+    wav = torch.randn(2, 640) * 0.1
+    losses = model(wav, torch.randint(0, 256, (2, 640)), torch.tensor([0, 1]), quantize, decode)
+    losses.total.backward()
+    assert model.encoder.project[1].weight.grad.abs().sum() > 0
+    assert (model.decoder.gate.grad is not None) == decode
+    assert (losses.ids is not None) == quantize
+    assert (losses.nll is not None) == decode
+
+
+@pytest.mark.slow
+def test_the_codebook_does_not_collapse_on_real_speech(corpora, tmp_path):
+    from speechvq.corpus import Utterance, write_data_dir
+
+    for part, numbers in (("train", slice(0, 60)), ("dev", slice(60, 70))):
+        files = sorted((corpora / "cmu_arctic" / "cmu_us_slt_arctic" / "wav").glob("*.flac"))[numbers]
+        write_data_dir(tmp_path / part, [Utterance(f"slt-{path.stem}", "slt", path) for path in files])
+    steps = ["train.steps=150", "train.quantize_from=70", "train.decoder_from=149", "train.validate_every=50"]
+    arguments = ["train", "mini64", "--data", str(tmp_path / "train"), "--dev", str(tmp_path / "dev"), "--exp", str(tmp_path / "exp")]
+    assert main([*arguments, *(part for step in steps for part in ("--set", step))]) == 0
+    lines = [json.loads(line) for line in (tmp_path / "exp" / "log.jsonl").read_text().splitlines()]
+    # Over the ten dev utterances, not over a batch; a plain build stands at 1 by step 50.
+    assert [line["dev_perplexity"] for line in lines if "dev_perplexity" in line][-1] > 64
