@@ -19,7 +19,7 @@ import numpy as np
 from speechvq import audio
 from speechvq.alignment import Alignment, read_ctm, write_ctm
 from speechvq.corpus_files import byte_order, is_pipe, read_list, read_tables, spk2utt, write_list, write_table
-from speechvq.corpus_validate import faults, parse_segment
+from speechvq.corpus_validate import parse_segment, text_faults
 from speechvq.errors import CorpusError
 from speechvq.files import atomic_dir
 
@@ -73,11 +73,12 @@ class DataDir:
     def __init__(self, path: str | os.PathLike, allow_pipes: bool = False):
         self.path = Path(path)
         self.allow_pipes = allow_pipes
-        wrong = faults(self.path, audio_too=False)
+        rows = read_tables(self.path)
+        wrong = text_faults(self.path, rows)
         if wrong:
             more = f" (and {len(wrong) - 1} more faults)" if len(wrong) > 1 else ""
             raise CorpusError(f"{path}: {wrong[0]}{more}: run 'speechvq validate {path}'")
-        tables = {name: dict(rows) for name, rows in read_tables(self.path).items()}
+        tables = {name: dict(table) for name, table in rows.items()}
         self.utt2spk: dict[str, str] = tables["utt2spk"]
         self.utterances: list[str] = list(self.utt2spk)
         self.speakers: list[str] = list(tables["spk2utt"])
@@ -191,7 +192,7 @@ def write_data_dir(path: str | os.PathLike, utterances: Iterable[Utterance], hel
         alignments = {utt: u.alignment for utt, u in chosen.items() if u.alignment}
         if alignments:
             write_ctm(directory / "phones.ctm", alignments)
-        wrong = faults(directory, audio_too=False)
+        wrong = text_faults(directory, read_tables(directory))
         if wrong:
             raise CorpusError(f"{path}: {wrong[0]}")
 

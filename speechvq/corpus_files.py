@@ -62,5 +62,5 @@ def is_pipe(entry: str) -> bool:
 
 
 def _row(line: str) -> tuple[str, str]:
-    key, _, value = line.strip().replace("\t", " ").partition(" ")
-    return key, value.strip()
+    key, *rest = line.split(None, 1)
+    return key, rest[0].rstrip() if rest else ""

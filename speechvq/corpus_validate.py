@@ -7,6 +7,7 @@ begins with its speaker id.
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from speechvq.corpus_files import BY_UTTERANCE, REQUIRED, Rows, byte_order, is_p
 from speechvq.errors import AlignmentError, AudioError
 
 RESERVED_WORDS = frozenset({"<s>", "</s>", "#0"})
+STRANGE_SPACE = re.compile(r"[^\S \t]")
 # Kaldi's extract-segments lets a segment end this much after its recording.
 MAX_OVERSHOOT_SECONDS = 0.5
 DURATION_TOLERANCE_SECONDS = 0.02
@@ -33,19 +35,29 @@ def faults(path: str | os.PathLike, audio_too: bool = True) -> list[str]:
         one line a fault; empty for a valid directory.
     """
     path = Path(path)
-    if not path.is_dir():
-        return ["no such directory"]
     tables = read_tables(path)
-    found = [f"{name} is missing" for name in REQUIRED if name not in tables]
-    for name, rows in tables.items():
-        found += _file_faults(path / name, rows)
-    found += _speaker_faults(tables) + _agreement_faults(tables) + _segment_faults(tables) + _value_faults(tables)
+    found = text_faults(path, tables)
     if audio_too:
         lengths, unreadable = recording_lengths(dict(tables.get("wav.scp", [])))
         found += [f"wav.scp: {reason}" for reason in unreadable.values()]
         durations = utterance_lengths(tables, lengths)
         found += _duration_faults(tables, durations) + _ctm_faults(path / "phones.ctm", tables, durations)
     return found
+
+
+def text_faults(path: Path, tables: dict[str, Rows]) -> list[str]:
+    """List the faults that show without opening audio.
+
+    Args:
+        path: the directory.
+        tables: its files as `read_tables` reads them.
+    """
+    if not path.is_dir():
+        return ["no such directory"]
+    found = [f"{name} is missing" for name in REQUIRED if name not in tables]
+    for name, rows in tables.items():
+        found += _file_faults(path / name, rows)
+    return found + _speaker_faults(tables) + _agreement_faults(tables) + _segment_faults(tables) + _value_faults(tables)
 
 
 def recording_lengths(wav_scp: dict[str, str]) -> tuple[dict[str, float], dict[str, str]]:
@@ -155,7 +167,7 @@ def _value_faults(tables: dict[str, Rows]) -> list[str]:
     for utt, line in tables.get("text", []):
         if not RESERVED_WORDS.isdisjoint(line.split()):
             found.append(f"text: {utt} has a word that Kaldi reserves ({' '.join(sorted(RESERVED_WORDS))})")
-        if any(c.isspace() and c not in " \t" for c in line):
+        if STRANGE_SPACE.search(line):
             found.append(f"text: {utt} has white space that is neither space nor tab")
     return found
 
