@@ -21,6 +21,10 @@ from speechvq.errors import UnitsError
 from speechvq.units import Units
 
 BLOCK_SECONDS = 8.0
+PIECE_SECONDS = 0.5
+
+# A known voice by its name, or any voice by its vector [E].
+Speaker = str | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -102,12 +106,12 @@ class Codec:
         ids = list(self.encode_blocks([apply_gain(samples, gain)]))
         return self.units(np.concatenate(ids)), gain
 
-    def decode(self, units: Units, speaker: str, sampling: Sampling = Sampling()) -> np.ndarray:
-        """Speak units in a known voice, at the reference loudness.
+    def decode(self, units: Units, speaker: Speaker, sampling: Sampling = Sampling()) -> np.ndarray:
+        """Speak units, at the reference loudness.
 
         Args:
             units: of this model.
-            speaker: name of the voice.
+            speaker: name of a voice, or its vector [E].
             sampling: how to draw.
 
         Returns:
@@ -121,13 +125,13 @@ class Codec:
         blocks = list(self.decode_blocks([units.ids], speaker, sampling))
         return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
-    def convert(self, samples: np.ndarray, sample_rate: int, speaker: str, sampling: Sampling = Sampling()) -> np.ndarray:
+    def convert(self, samples: np.ndarray, sample_rate: int, speaker: Speaker, sampling: Sampling = Sampling()) -> np.ndarray:
         """The same words in another voice, as loud as they came.
 
         Args:
             samples: [T] in [-1, 1].
             sample_rate: of the samples, in Hz.
-            speaker: name of the target voice.
+            speaker: name of the target voice, or its vector [E].
             sampling: how to draw.
 
         Returns:
@@ -137,12 +141,12 @@ class Codec:
         units, gain = self.encode_levelled(samples)
         return apply_gain(self.decode(units, speaker, sampling)[: len(samples)], -gain)
 
-    def convert_file(self, path: str | os.PathLike, speaker: str, sampling: Sampling = Sampling()) -> Iterator[np.ndarray]:
+    def convert_file(self, path: str | os.PathLike, speaker: Speaker, sampling: Sampling = Sampling()) -> Iterator[np.ndarray]:
         """Convert a file of any length in constant memory.
 
         Args:
             path: the recording.
-            speaker: name of the target voice.
+            speaker: name of the target voice, or its vector [E].
             sampling: how to draw.
 
         Yields:
@@ -177,23 +181,26 @@ class Codec:
             wav = torch.from_numpy(pad_to_hop(window, hop))[None, None]
             yield self.model.encode(wav)[0, skip : skip + keep].numpy()
 
-    def decode_blocks(self, blocks: Iterable[np.ndarray], speaker: str, sampling: Sampling = Sampling()) -> Iterator[np.ndarray]:
+    def decode_blocks(self, blocks: Iterable[np.ndarray], speaker: Speaker, sampling: Sampling = Sampling()) -> Iterator[np.ndarray]:
         """Speak units that arrive in blocks.
 
         Args:
             blocks: ids [n] each.
-            speaker: name of the voice.
+            speaker: name of a voice, or its vector [E].
             sampling: how to draw.
 
         Yields:
-            float32 [n * hop_length] at the reference loudness.
+            float32 pieces of half a second at most, at the reference loudness, as soon as they are drawn.
         """
-        vector = self.model.speaker_vector(speaker)[None]
+        vector = (self.model.speaker_vector(speaker) if isinstance(speaker, str) else torch.as_tensor(speaker))[None]
+        piece = round(PIECE_SECONDS * self.sample_rate)
         state = self.engine.start(1, [sampling.seed], sampling.temperature, sampling.top_p)
         for window, skip, keep in _windows(blocks, self._block_frames, self.model.decoder.conditioner.look_ahead, 1):
             conditioning = self.model.condition(torch.from_numpy(window.astype(np.int64))[None], vector)
             self.engine.push(state, conditioning[..., skip : skip + keep].numpy())
-            yield mu_law_decode(self.engine.generate(state, keep * self.hop_length)[0])
+            num_samples = keep * self.hop_length
+            for at in range(0, num_samples, piece):
+                yield mu_law_decode(self.engine.generate(state, min(piece, num_samples - at))[0])
 
     def units(self, ids: np.ndarray) -> Units:
         """Ids of this model as Units."""

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from speechvq import audio, cli
+from speechvq.checkpoint import load_model, save_model
+from speechvq.codec import Codec, Sampling
+from speechvq.config import Config, DecoderConfig, EncoderConfig, QuantizerConfig
+from speechvq.enroll import Stage, enroll, fit_voice, voice_loss
+from speechvq.errors import AudioError, InputError
+from speechvq.model import VQVAE
+
+FEW = (Stage(40, 4, 0.05, False, 1.0), Stage(2, 1, 0.01, True, 5.0))
+
+
+@pytest.fixture(scope="module")
+def model_dir(tmp_path_factory):
+    """A small model that learned three voices by their spectrum, and then forgot the middle one."""
+    torch.manual_seed(0)
+    decoder = DecoderConfig(layers=4, residual=8, skip=8, dilation_cycle=4, condition_channels=16, condition_layers=1, speaker_dim=4)
+    config = Config(encoder=EncoderConfig(channels=16, layers=1, code_dim=8), quantizer=QuantizerConfig(codebook_size=16), decoder=decoder)
+    model = VQVAE(config, ["dark", "bright", "middle"])
+    voices = torch.from_numpy(np.stack([voice(cut)[:32000] for cut in (500, 6000, 2000)]))
+    optimizer = torch.optim.Adam([*model.decoder.conditioner.parameters(), *model.spectral.parameters(), *model.speaker.parameters()], lr=0.01)
+    with torch.no_grad():
+        quantized = model.quantizer.decode(model.encode(voices[:, None]))
+    for _ in range(120):
+        loss = model.spectral_loss(model.decoder.conditioner(quantized, model.speaker.weight), voices)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    path = tmp_path_factory.mktemp("model") / "tiny"
+    state = model.state_dict()
+    state["speaker.weight"] = state["speaker.weight"][:2]
+    save_model(path, VQVAE(config, ["dark", "bright"]), state)
+    (path / "card.md").write_text("# tiny\n")
+    return path
+
+
+def voice(cut: float, seconds: float = 4.0) -> np.ndarray:
+    """Noise below a frequency, at the reference loudness."""
+    noise = np.random.default_rng(0).standard_normal(round(16000 * seconds))
+    spectrum = np.fft.rfft(noise)
+    spectrum[np.fft.rfftfreq(len(noise), 1 / 16000) > cut] = 0
+    samples = np.fft.irfft(spectrum).astype(np.float32)
+    return (0.07 * samples / samples.std()).astype(np.float32)
+
+
+def test_a_fitted_voice_explains_speech_better_than_any_known_one(model_dir):
+    model, middle = load_model(model_dir), voice(2000)
+    shares: list[float] = []
+    vector = fit_voice(model, [middle], shares.append, FEW)
+    known = min(voice_loss(model, row, middle) for row in model.speaker.weight.detach().numpy())
+    assert voice_loss(model, vector, middle) < 0.7 * known
+    assert vector.shape == (4,) and vector.dtype == np.float32
+    assert shares == sorted(shares) and shares[-1] == pytest.approx(1.0)
+
+
+def test_fitting_changes_nothing_else_and_repeats_itself(model_dir):
+    model = load_model(model_dir)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    first = fit_voice(model, [voice(2000)], stages=FEW)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(p.requires_grad for p in model.parameters())
+    np.testing.assert_array_equal(first, fit_voice(model, [voice(2000)], stages=FEW))
+
+
+def test_the_new_model_speaks_as_the_old_one_does_with_the_vector(model_dir, tmp_path):
+    vector = np.array([0.3, -0.2, 0.1, 0.5], np.float32)
+    enroll(model_dir, "me", vector, tmp_path / "with_me")
+    old, new = Codec(model_dir), Codec(tmp_path / "with_me")
+    assert new.speakers == ["dark", "bright", "me"]
+    assert (tmp_path / "with_me" / "card.md").read_text() == "# tiny\n"
+    units = old.units(np.arange(12) % 16)
+    np.testing.assert_array_equal(old.decode(units, vector, Sampling(5)), new.decode(units, "me", Sampling(5)))
+    np.testing.assert_array_equal(old.decode(units, "dark", Sampling(5)), new.decode(units, "dark", Sampling(5)))
+
+
+@pytest.mark.parametrize("name", ["dark", "", "two words", " me"])
+def test_names_that_cannot_be_are_refused(model_dir, tmp_path, name):
+    with pytest.raises(InputError):
+        enroll(model_dir, name, np.zeros(4, np.float32), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("samples", [voice(2000, 1.0), np.zeros(80000, np.float32)])
+def test_too_little_speech_is_refused(model_dir, samples):
+    with pytest.raises(AudioError, match="half a minute"):
+        fit_voice(load_model(model_dir), [samples], stages=FEW)
+
+
+def test_the_verb_writes_a_model_with_one_more_voice(model_dir, tmp_path):
+    audio.write(tmp_path / "me.wav", voice(2000), 16000)
+    code = cli.main(["enroll", "--model", str(model_dir), "--name", "me", str(tmp_path / "me.wav"), "-o", str(tmp_path / "out")])
+    assert code == 0
+    assert load_model(tmp_path / "out").speakers == ["dark", "bright", "me"]
