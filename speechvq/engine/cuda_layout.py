@@ -100,7 +100,7 @@ class Layout:
         half: float16 weights.
         tensor: tensor cores; one block, float16, streams by eights.
         folded: one exchange a layer.
-        resident: 0 leaves the weights in L2, 1 holds those on the path in shared memory, 2 all.
+        resident: which weights are in shared memory, the others in L2: 0 none, 1 the core, 2 the folded too, 3 all.
     """
 
     layers: int
@@ -116,7 +116,7 @@ class Layout:
     half: bool = False
     tensor: bool = False
     folded: bool = False
-    resident: int = 2
+    resident: int = 3
 
     @classmethod
     def of(cls, weights: DecoderWeights, **choices) -> Layout:
@@ -149,10 +149,6 @@ class Layout:
         return self.product(2 * self.padded_residual, self.padded_residual)
 
     @property
-    def gate(self) -> Product:
-        return self.product(2 * self.padded_residual, 2 * self.past.padded if self.folded else self.padded_residual)
-
-    @property
     def residual_product(self) -> Product:
         return self.product(self.padded_residual, self.padded_residual)
 
@@ -173,17 +169,14 @@ class Layout:
         return self.past_taps * sum(self.dilations)
 
     @property
-    def near_bytes(self) -> int:
-        """A block's weights and biases on the path."""
+    def weight_bytes(self) -> tuple[int, int, int]:
+        """A block's core with its biases, its folded weights, and those beside the path."""
         residuals = max(self.layers - 1, 1)
-        quads = self.layers * self.gate.num_bytes + residuals * self.residual_product.num_bytes
         biases = (residuals * self.residual_product.rows, self.skip_product.rows, self.hidden.rows, self.output.rows)
-        return quads + self.hidden.num_bytes + self.output.num_bytes + sum(round_up(4 * rows, 16) for rows in biases)
-
-    @property
-    def far_bytes(self) -> int:
-        """A block's weights beside the path."""
-        return self.layers * (self.past_taps * self.past.num_bytes + self.skip_product.num_bytes)
+        core = self.layers * self.past.num_bytes + residuals * self.residual_product.num_bytes
+        core += self.hidden.num_bytes + self.output.num_bytes + sum(round_up(4 * rows, 16) for rows in biases)
+        far = self.layers * (self.past_taps * self.past.num_bytes + self.skip_product.num_bytes)
+        return core, residuals * self.past.num_bytes if self.folded else 0, far
 
     @property
     def shared_bytes(self) -> int:
@@ -192,8 +185,8 @@ class Layout:
         def vector(product: Product) -> int:
             return round_up(self.streams * product.width * (2 if self.tensor else 4), 16)
 
-        total = self.near_bytes * (self.resident >= 1) + self.far_bytes * (self.resident >= 2)
-        total += 4 * vector(self.gate) if self.folded else 2 * vector(self.past) + 2 * vector(self.residual_product)
+        total = sum(self.weight_bytes[: self.resident])
+        total += (4 if self.folded else 2) * (vector(self.past) + vector(self.residual_product))
         total += vector(self.hidden) + vector(self.output)
         total += 2 * 4 * self.streams * self.padded_classes + round_up(4 * self.streams, 8)
         return round_up(total + (8 * EXCHANGES if self.blocks > 1 else 0), 16)
@@ -258,18 +251,13 @@ class Layout:
     def pack_weights(self, weights: DecoderWeights) -> np.ndarray:
         """The weights of all blocks, as `Weights[BLOCKS]` of wavenet.cu, uint8."""
         R, S, A = self.padded_residual, self.padded_skip, self.padded_classes
-        current = weights.gate[:, -1]
-        if self.folded:
-            beside = np.zeros((self.layers, 2 * self.residual, 2 * self.past.padded), np.float32)
-            beside[:, :, : self.residual] = folded_gate(weights)
-            beside[:, :, self.past.padded : self.past.padded + self.residual] = current
-            current = beside
         residual, residual_bias = weights.residual, weights.residual_bias
         if self.layers == 1:
             residual, residual_bias = np.zeros((1, self.residual, self.residual)), np.zeros((1, self.residual))
+        folded = [self.past.pack(self._in_pairs(folded_gate(weights)))] if self.folded else []
         past = weights.gate[:, -2::-1]  # tap k is due k + 1 dilations on
         parts = [
-            self.gate.pack(self._in_pairs(current)),
+            self.past.pack(self._in_pairs(weights.gate[:, -1])),
             self.residual_product.pack(self._dealt(residual, R)),
             self.hidden.pack(self._dealt(weights.hidden, S)),
             self.output.pack(self._dealt(weights.output, A)),
@@ -277,6 +265,7 @@ class Layout:
             self._bias(weights.skip_bias, S),
             self._bias(weights.hidden_bias, S),
             self._bias(weights.output_bias, A),
+            *folded,
             self.past.pack(self._in_pairs(past)),
             self.skip_product.pack(self._dealt(weights.skip, S)),
         ]
@@ -302,14 +291,14 @@ def _block_first(part: np.ndarray) -> np.ndarray:
 
 
 def folded_gate(weights: DecoderWeights) -> np.ndarray:
-    """What the previous layer's z does to a gate through the residual: float32 [L, 2R, R], zero for the first layer."""
-    folded = np.zeros((weights.num_layers, 2 * weights.residual_channels, weights.residual_channels), np.float32)
-    folded[1:] = weights.gate[1:, -1].astype(np.float64) @ weights.residual.astype(np.float64)
-    return folded
+    """What each residual adds to the gate of the next layer: now[l + 1] residual[l], float32 [max(L - 1, 1), 2R, R]."""
+    if weights.num_layers == 1:
+        return np.zeros_like(weights.gate[:, -1])
+    return (weights.gate[1:, -1].astype(np.float64) @ weights.residual.astype(np.float64)).astype(np.float32)
 
 
 def folded_bias(weights: DecoderWeights) -> np.ndarray:
-    """What the previous layer's residual bias does to a gate: float32 [L, 2R]."""
+    """What the residual bias of the layer before adds to a gate: float32 [L, 2R]."""
     folded = np.zeros((weights.num_layers, 2 * weights.residual_channels), np.float32)
     products = weights.gate[1:, -1].astype(np.float64) @ weights.residual_bias.astype(np.float64)[..., None]
     folded[1:] = products[..., 0]

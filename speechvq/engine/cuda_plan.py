@@ -65,13 +65,13 @@ def _candidates(weights: DecoderWeights, half: bool, batch: int, device: Device)
         if blocks > device.largest_cluster or batch > clusters * STREAMS_OF_A_CLUSTER[-1]:
             continue
         streams = _share(batch, clusters, STREAMS_OF_A_CLUSTER)
-        for folded, resident in ((True, 2), (True, 1), (False, 2), (False, 1)):
-            yield Layout.of(weights, blocks=blocks, streams=streams, half=half, folded=folded, resident=resident)
-    if half and batch > device.multiprocessors:
+        for resident in (3, 2, 1, 0):
+            yield Layout.of(weights, blocks=blocks, streams=streams, half=half, folded=True, resident=resident)
+    if half:
         for streams in _from(STREAMS_OF_A_TENSOR_BLOCK, _share(batch, device.multiprocessors, STREAMS_OF_A_TENSOR_BLOCK)):
             yield Layout.of(weights, blocks=1, streams=streams, half=True, tensor=True, resident=0)
     for streams in _from(STREAMS_OF_A_BLOCK, _share(batch, device.multiprocessors, STREAMS_OF_A_BLOCK)):
-        for resident in (2, 1, 0) if streams == 1 else (0,):
+        for resident in (3, 1, 0) if streams == 1 else (0,):
             yield Layout.of(weights, blocks=1, streams=streams, half=half, resident=resident)
 
 

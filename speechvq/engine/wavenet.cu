@@ -16,32 +16,45 @@
 // exchange before. So a push of e + 3 can only land after all reads of e; no buffer is reused sooner.
 //
 // Macros: LAYERS RESIDUAL SKIP LOGITS (padded; CLASSES of them real) TAPS (past taps) HOP BLOCKS THREADS STREAMS
-// HALF (float16 weights) TENSOR FOLDED RESIDENT (0: weights stay in L2, 1: those on the path on chip, 2: all)
+// HALF (float16 weights) TENSOR FOLDED RESIDENT (which weights are on chip: 0 none, 1 the core, 2 the folded too, 3 all)
 // DILATIONS, RING_STARTS (lists of LAYERS), RING_SLOTS (their sum), SHARED_BYTES.
 #include "device.h"
 #include "draw.h"
 #include "product.h"
 
-using Past = Product<2 * RESIDUAL / BLOCKS, RESIDUAL>;
-using Gate = Product<2 * RESIDUAL / BLOCKS, FOLDED ? 2 * Past::STEPS * SPAN : RESIDUAL>;
-using Residual = Product<RESIDUAL / BLOCKS, RESIDUAL>;
-using Skip = Product<SKIP / BLOCKS, RESIDUAL>;
+// Products of a layer begin one after another's warps, as far as the warps go.
+DEVICE constexpr int next_warp(int thread) { return BLOCKS == 1 ? 0 : up(thread, 32) * 32 % THREADS; }
+using Now = Product<2 * RESIDUAL / BLOCKS, RESIDUAL>;       // the gate's current tap
+using Fold = Now;                                           // what the layer before adds to the gate through its residual
+using Residual = Product<RESIDUAL / BLOCKS, RESIDUAL, next_warp(Now::BUSY)>;
+using Past = Product<2 * RESIDUAL / BLOCKS, RESIDUAL, next_warp(Now::BUSY + 31 + Residual::BUSY)>;
+using Skip = Product<SKIP / BLOCKS, RESIDUAL, next_warp(Now::BUSY + 31 + Residual::BUSY + 31 + Past::BUSY)>;
 using Hidden = Product<SKIP / BLOCKS, SKIP>;
 using Output = Product<LOGITS / BLOCKS, SKIP>;
 static_assert(BLOCKS == 1 || !TENSOR, "tensor cores serve one block");
+enum { EARLY_CORE = BLOCKS > 1 && RESIDENT < 1, EARLY_FOLD = BLOCKS > 1 && RESIDENT < 2, EARLY_FAR = BLOCKS > 1 && RESIDENT < 3 };
 
 template <bool SMALL> struct SampleOf { typedef u8 type; };
 template <> struct SampleOf<false> { typedef u16 type; };
 typedef SampleOf<CLASSES <= 256>::type Sample;
 
-enum { RESIDUALS = LAYERS > 1 ? LAYERS - 1 : 1 };           // the last layer has no residual product
-struct Near {                                               // a block's weights on the path from sample to sample
-  Quad gate[LAYERS][Gate::QUADS], residual[RESIDUALS][Residual::QUADS], hidden[Hidden::QUADS], output[Output::QUADS];
+enum { RESIDUALS = LAYERS > 1 ? LAYERS - 1 : 1 };          // the last layer has none
+struct Core {                                               // a block's weights on the path from sample to sample
+  Quad now[LAYERS][Now::QUADS], residual[RESIDUALS][Residual::QUADS], hidden[Hidden::QUADS], output[Output::QUADS];
   alignas(16) float residual_bias[RESIDUALS][Residual::ROWS], skip_bias[Skip::ROWS], hidden_bias[Hidden::ROWS],
       output_bias[Output::ROWS];
 };
-struct Far { Quad past[LAYERS][TAPS][Past::QUADS], skip[LAYERS][Skip::QUADS]; };  // and those beside it
-struct Weights { Near near; Far far; };
+#if FOLDED
+struct Folded { Quad fold[RESIDUALS][Fold::QUADS]; };       // now[l + 1] residual[l]
+#endif
+struct Far { Quad past[LAYERS][TAPS][Past::QUADS], skip[LAYERS][Skip::QUADS]; };  // beside the path
+struct Weights {
+  Core core;
+#if FOLDED
+  Folded folded;
+#endif
+  Far far;
+};
 
 struct Run {                                                // the one argument; mirrored by cuda_layout.Run
   const Weights *weights;                                   // [BLOCKS]
@@ -67,20 +80,20 @@ DEVICE_TABLE int RING_START[LAYERS] = {RING_STARTS};
 // An activation vector for each stream, ready to be multiplied: rows of the width that its product reads.
 template <class P> struct Vector { alignas(16) Activation at[STREAMS][P::WIDTH]; };
 
+enum { DEPTH = FOLDED ? 4 : 2 };                            // buffers of a layer's exchange; see above
 enum { GATED, STATE, SKIPPED, HID, DECIDED, EXCHANGES };    // folded layers use the first two in turn
 struct Shared {
 #if RESIDENT >= 1
-  Near near;
+  Core core;
 #endif
-#if RESIDENT >= 2
+#if FOLDED && RESIDENT >= 2
+  Folded folded;
+#endif
+#if RESIDENT >= 3
   Far far;
 #endif
-#if FOLDED
-  Vector<Gate> state[4];                                    // z of a layer, then its input x: the next gate's operand
-#else
-  Vector<Past> x[2];
-  Vector<Residual> z[2];
-#endif
+  Vector<Now> x[DEPTH];
+  Vector<Residual> z[DEPTH];
   Vector<Hidden> skipped;
   Vector<Output> hidden;
   alignas(16) float logits[STREAMS][LOGITS], chances[STREAMS][LOGITS];
@@ -127,19 +140,26 @@ struct Exchange {
 #endif
 };
 
-// What a gate adds to its product at one sample and layer: the conditioning, and what the past taps left in the ring.
-struct Due { float sum[Gate::SLOTS][2]; };
-
 struct Decoder {
   const Run &run;
   Shared &s;
-  const Near &near;
+  const Core &core;
+#if FOLDED
+  const Folded &folded;
+#endif
   const Far &far;
   Exchange exchange;
   u32 block, first;                                         // this block's rank; its cluster's first stream
   float own[Residual::SLOTS][2];                            // this lane's elements of the current layer's input x
   float skips[Skip::SLOTS][2];                              // and of the skip sum, still in parts
-  Due due;
+  float due[Now::SLOTS][2];                                 // what the next gate adds to its product; see fetch
+  Stream<Now, EARLY_CORE> now;
+  Stream<Residual, EARLY_CORE> residual;
+#if FOLDED
+  Stream<Fold, EARLY_FOLD> fold;
+#endif
+  Stream<Past, EARLY_FAR> past[TAPS];
+  Stream<Skip, EARLY_FAR> skip;
   bool last;                                                // the run's last sample, whose taps are kept
 
   DEVICE void tap(int stream, int at, float v) const {
@@ -152,23 +172,25 @@ struct Decoder {
     const u32 slot = RING_START[layer] + time % (u32)(TAPS * DILATION[layer]);
     return (Pair *)(run.rings + (((u64)(first + p.stream) * RING_SLOTS + slot) * BLOCKS + block) * Past::ROWS) + p.pair;
   }
+  // What a gate adds to its product: the conditioning, and what the past taps left in the ring.
   DEVICE void fetch(int layer, u32 time) {
-    UNROLL for (int slot = 0; slot < Gate::SLOTS; slot++) {
-      const Place p = Gate::place(slot);
-      due.sum[slot][0] = due.sum[slot][1] = 0.f;
+    UNROLL for (int slot = 0; slot < Now::SLOTS; slot++) {
+      const Place p = Now::place(slot);
+      due[slot][0] = due[slot][1] = 0.f;
       if (!p.valid || thread() % LANES) continue;           // the first of the lanes brings it into their sum
       const u32 frame = time / HOP - run.first_frame;
       const Pair past = *ring(layer, time, p);
       const Pair local = *((const Pair *)(run.conditioning + ((((u64)frame * run.streams + reachable(p.stream)) * LAYERS
                                                                + layer) * BLOCKS + block) * Past::ROWS) + p.pair);
-      due.sum[slot][0] = local.at[0] + past.at[0];
-      due.sum[slot][1] = local.at[1] + past.at[1];
+      due[slot][0] = local.at[0] + past.at[0];
+      due[slot][1] = local.at[1] + past.at[1];
     }
   }
-  DEVICE void remember(int layer, u32 time, const Activation *x, int width) {
+  // Off the path: the products of x that later samples will add, and the skip sum.
+  DEVICE void remember(int layer, u32 time, const Vector<Now> &x) {
     UNROLL for (int tap = TAPS - 1; tap >= 0; tap--) {      // the oldest first: its slot is the one just consumed
       float sum[Past::SLOTS][2] = {};
-      Past::accumulate(far.past[layer][tap], x, width, sum);
+      Past::accumulate(past[tap], x.at[0], Now::WIDTH, sum);
       Past::reduce(sum);
       UNROLL for (int slot = 0; slot < Past::SLOTS; slot++) {
         const Place p = Past::place(slot);
@@ -179,31 +201,41 @@ struct Decoder {
       }
     }
   }
-  DEVICE void add_skip(int layer, const Activation *z, int width) { Skip::accumulate(far.skip[layer], z, width, skips); }
+  DEVICE void add_skip(const Vector<Residual> &z) { Skip::accumulate(skip, z.at[0], Residual::WIDTH, skips); }
 
-  // z = tanh(filter) sigmoid(gate) of this block's rows, into every block's vector `to`.
-  DEVICE void gate(int layer, const Activation *x, int width, Activation *to, int to_width, int arrival) {
-    Gate::accumulate(near.gate[layer], x, width, due.sum);
-    Gate::reduce(due.sum);
-    UNROLL for (int slot = 0; slot < Gate::SLOTS; slot++) {
-      const Place p = Gate::place(slot);
+  // z = tanh(filter) sigmoid(gate) of this block's rows, into every block's vector.
+  DEVICE void gate(int layer, const Vector<Now> &x, const Vector<Residual> *before, Vector<Residual> &z, int arrival) {
+    Now::accumulate(now, x.at[0], Now::WIDTH, due);
+#if FOLDED
+    if (layer) {
+      float sum[Fold::SLOTS][2] = {};
+      Fold::accumulate(fold, before->at[0], Residual::WIDTH, sum);
+      UNROLL for (int slot = 0; slot < Fold::SLOTS; slot++) {
+        due[slot][0] = due[slot][0] + sum[slot][0];
+        due[slot][1] = due[slot][1] + sum[slot][1];
+      }
+    }
+#endif
+    Now::reduce(due);
+    UNROLL for (int slot = 0; slot < Now::SLOTS; slot++) {
+      const Place p = Now::place(slot);
       if (!p.valid) continue;
-      const float z = gated(due.sum[slot][0], due.sum[slot][1]);
-      const int row = block * Gate::PAIRS + p.pair;
-      exchange.give(to + p.stream * to_width + row, z, arrival);
-      tap(p.stream, GATED_TAPS + layer * RESIDUAL + row, z);
+      const float v = gated(due[slot][0], due[slot][1]);
+      const int row = block * Now::PAIRS + p.pair;
+      exchange.give(&z.at[p.stream][row], v, arrival);
+      tap(p.stream, GATED_TAPS + layer * RESIDUAL + row, v);
     }
   }
   // x of the next layer: this block's elements grow by the residual product of z.
-  DEVICE void grow(int layer, const Activation *z, int width) {
+  DEVICE void grow(int layer, const Vector<Residual> &z) {
     float sum[Residual::SLOTS][2] = {};
-    Residual::accumulate(near.residual[layer], z, width, sum);
+    Residual::accumulate(residual, z.at[0], Residual::WIDTH, sum);
     Residual::reduce(sum);
     UNROLL for (int slot = 0; slot < Residual::SLOTS; slot++) {
       const Place p = Residual::place(slot);
       if (!p.valid) continue;
-      own[slot][0] = own[slot][0] + (sum[slot][0] + near.residual_bias[layer][2 * p.pair]);
-      own[slot][1] = own[slot][1] + (sum[slot][1] + near.residual_bias[layer][2 * p.pair + 1]);
+      own[slot][0] = own[slot][0] + (sum[slot][0] + core.residual_bias[layer][2 * p.pair]);
+      own[slot][1] = own[slot][1] + (sum[slot][1] + core.residual_bias[layer][2 * p.pair + 1]);
     }
   }
   DEVICE void tap_own(int layer) const {
@@ -213,17 +245,17 @@ struct Decoder {
       if (p.valid) tap(p.stream, at, own[slot][0]), tap(p.stream, at + 1, own[slot][1]);
     }
   }
-  DEVICE void give_own(Activation *to, int width, int arrival) {
+  DEVICE void give_own(Vector<Now> &x, int arrival) {
     UNROLL for (int slot = 0; slot < Residual::SLOTS; slot++) {
       const Place p = Residual::place(slot);
       if (!p.valid) continue;
-      exchange.give(to + p.stream * width + block * Residual::ROWS + 2 * p.pair, own[slot][0], own[slot][1], arrival);
+      exchange.give(&x.at[p.stream][block * Residual::ROWS + 2 * p.pair], own[slot][0], own[slot][1], arrival);
     }
   }
   // Begin a sample: the embedding of the class before it is layer 0's input, whole in every block.
-  DEVICE void embed(Activation *x, int width) {
+  DEVICE void embed(Vector<Now> &x) {
     for (int i = thread(); i < STREAMS * RESIDUAL; i += THREADS)
-      store(x + i / RESIDUAL * width + i % RESIDUAL, run.embedding[s.drawn[i / RESIDUAL] * RESIDUAL + i % RESIDUAL]);
+      store(&x.at[i / RESIDUAL][i % RESIDUAL], run.embedding[s.drawn[i / RESIDUAL] * RESIDUAL + i % RESIDUAL]);
     UNROLL for (int slot = 0; slot < Residual::SLOTS; slot++) {
       const Place p = Residual::place(slot);
       if (!p.valid) continue;
@@ -234,59 +266,73 @@ struct Decoder {
     UNROLL for (int slot = 0; slot < Skip::SLOTS; slot++) {
       const Place p = Skip::place(slot);
       const bool bears = p.valid && thread() % LANES == 0;
-      skips[slot][0] = bears ? near.skip_bias[2 * p.pair] : 0.f;
-      skips[slot][1] = bears ? near.skip_bias[2 * p.pair + 1] : 0.f;
+      skips[slot][0] = bears ? core.skip_bias[2 * p.pair] : 0.f;
+      skips[slot][1] = bears ? core.skip_bias[2 * p.pair + 1] : 0.f;
     }
     block_sync();
   }
 
 #if FOLDED
-  // state[l % 4] holds z of layer l - 1 and, after it, that layer's input: all that the gate of layer l needs.
+  // x[l % 4] and z[l % 4] hold what layer l - 1 was given and what it gated: all that the gate of layer l needs.
   DEVICE void layers(u32 time) {
-    enum { Z = 0, X = Gate::WIDTH / 2, WIDTH = Gate::WIDTH };
-    for (int i = thread(); i < STREAMS * RESIDUAL; i += THREADS) s.state[0].at[i / RESIDUAL][Z + i % RESIDUAL] = 0;
-    embed(&s.state[0].at[0][X], WIDTH);
+    embed(s.x[0]);
     ROLLED for (int l = 0; l < LAYERS; l++) {
-      const Activation *from = s.state[l % 4].at[0];
-      Activation *to = s.state[(l + 1) % 4].at[0];
-      gate(l, from, WIDTH, to + Z, WIDTH, l % 2);
-      if (l) grow(l - 1, from + Z, WIDTH);
+      const Vector<Now> &x = s.x[l % 4];
+      const Vector<Residual> &z = s.z[l % 4];
+      if (l) residual.begin(core.residual[l - 1]);
+      begin_far(l - 1);
+      gate(l, x, &z, s.z[(l + 1) % 4], l % 2);
+      if (l) grow(l - 1, z);
       if (last) tap_own(l);
-      give_own(to + X, WIDTH, l % 2);
-      if (l + 1 < LAYERS) fetch(l + 1, time);               // from here on while the exchange is under way
+      give_own(s.x[(l + 1) % 4], l % 2);
+      if (l + 1 < LAYERS) {                                 // from here on while the exchange is under way
+        now.begin(core.now[l + 1]);
+        fold.begin(folded.fold[l]);
+        fetch(l + 1, time);
+      }
       if (l) {
-        add_skip(l - 1, from + Z, WIDTH);
-        remember(l - 1, time, from + X, WIDTH);
+        add_skip(z);
+        remember(l - 1, time, x);
       }
       exchange.take(l % 2, 2 * STREAMS * RESIDUAL);
     }
-    const Activation *final = s.state[LAYERS % 4].at[0];
-    add_skip(LAYERS - 1, final + Z, WIDTH);
+    begin_far(LAYERS - 1);
+    add_skip(s.z[LAYERS % 4]);
     give_skips();
-    remember(LAYERS - 1, time, final + X, WIDTH);
-    if (!last) fetch(0, time + 1);
+    remember(LAYERS - 1, time, s.x[LAYERS % 4]);
   }
 #else
   DEVICE void layers(u32 time) {
-    embed(s.x[0].at[0], Past::WIDTH);
+    embed(s.x[0]);
     ROLLED for (int l = 0; l < LAYERS; l++) {
-      const Activation *x = s.x[l % 2].at[0], *z = s.z[l % 2].at[0];
+      const Vector<Now> &x = s.x[l % 2];
+      Vector<Residual> &z = s.z[l % 2];
+      const bool more = l + 1 < LAYERS;
+      if (more) residual.begin(core.residual[l]);
+      begin_far(l);
       if (last) tap_own(l);
-      gate(l, x, Past::WIDTH, s.z[l % 2].at[0], Residual::WIDTH, GATED);
-      remember(l, time, x, Past::WIDTH);                    // while the exchange is under way
-      if (l + 1 < LAYERS) fetch(l + 1, time);
-      else if (!last) fetch(0, time + 1);
-      exchange.take(GATED, STREAMS * RESIDUAL);
-      if (l + 1 < LAYERS) {
-        grow(l, z, Residual::WIDTH);
-        give_own(s.x[(l + 1) % 2].at[0], Past::WIDTH, STATE);
+      gate(l, x, nullptr, z, GATED);
+      remember(l, time, x);                                 // while the exchange is under way
+      if (more) {
+        now.begin(core.now[l + 1]);
+        fetch(l + 1, time);
       }
-      add_skip(l, z, Residual::WIDTH);                      // again
-      if (l + 1 < LAYERS) exchange.take(STATE, STREAMS * RESIDUAL);
+      exchange.take(GATED, STREAMS * RESIDUAL);
+      if (more) {
+        grow(l, z);
+        give_own(s.x[(l + 1) % 2], STATE);
+      }
+      add_skip(z);                                          // again
+      if (more) exchange.take(STATE, STREAMS * RESIDUAL);
     }
     give_skips();
   }
 #endif
+  DEVICE void begin_far(int layer) {
+    if (layer < 0) return;
+    UNROLL for (int tap = 0; tap < TAPS; tap++) past[tap].begin(far.past[layer][tap]);
+    skip.begin(far.skip[layer]);
+  }
 
   DEVICE void give_skips() {
     Skip::reduce(skips);
@@ -301,30 +347,36 @@ struct Decoder {
   }
   DEVICE static float rectified(float v) { return v > 0 ? v : 0.f; }
 
-  DEVICE void head() {
+  DEVICE void head(u32 time) {
+    Stream<Hidden, false> hidden;
+    Stream<Output, false> output;
+    hidden.begin(core.hidden);
+    output.begin(core.output);
     exchange.take(SKIPPED, STREAMS * SKIP);
+    now.begin(core.now[0]);                                 // for the next sample
+    if (!last) fetch(0, time + 1);                          // now that every warp has filled its part of the rings
     float sum[Hidden::SLOTS][2] = {};
-    Hidden::accumulate(near.hidden, s.skipped.at[0], Hidden::WIDTH, sum);
+    Hidden::accumulate(hidden, s.skipped.at[0], Hidden::WIDTH, sum);
     Hidden::reduce(sum);
     UNROLL for (int slot = 0; slot < Hidden::SLOTS; slot++) {
       const Place p = Hidden::place(slot);
       if (!p.valid) continue;
       const int row = block * Hidden::ROWS + 2 * p.pair;
-      const float a = rectified(sum[slot][0] + near.hidden_bias[2 * p.pair]);
-      const float b = rectified(sum[slot][1] + near.hidden_bias[2 * p.pair + 1]);
+      const float a = rectified(sum[slot][0] + core.hidden_bias[2 * p.pair]);
+      const float b = rectified(sum[slot][1] + core.hidden_bias[2 * p.pair + 1]);
       exchange.give(&s.hidden.at[p.stream][row], a, b, HID);
       tap(p.stream, HIDDEN_TAPS + row, a);
       tap(p.stream, HIDDEN_TAPS + row + 1, b);
     }
     exchange.take(HID, STREAMS * SKIP);
     float out[Output::SLOTS][2] = {};
-    Output::accumulate(near.output, s.hidden.at[0], Output::WIDTH, out);
+    Output::accumulate(output, s.hidden.at[0], Output::WIDTH, out);
     Output::reduce(out);
     UNROLL for (int slot = 0; slot < Output::SLOTS; slot++) {
       const Place p = Output::place(slot);
       if (!p.valid) continue;
       const int row = block * Output::ROWS + 2 * p.pair;
-      const float a = out[slot][0] + near.output_bias[2 * p.pair], b = out[slot][1] + near.output_bias[2 * p.pair + 1];
+      const float a = out[slot][0] + core.output_bias[2 * p.pair], b = out[slot][1] + core.output_bias[2 * p.pair + 1];
       exchange.give(&s.logits[p.stream][row], a, b, DECIDED);
       tap(p.stream, LOGIT_TAPS + row, a);
       tap(p.stream, LOGIT_TAPS + row + 1, b);
@@ -372,18 +424,28 @@ KERNEL wavenet(GRID_CONSTANT Run run) {
   block_sync();
   const Weights &weights = run.weights[block];
 #if RESIDENT >= 1
-  const Near &near = s.near;
-  copy(&s.near, &weights.near);
+  const Core &core = s.core;
+  copy(&s.core, &weights.core);
 #else
-  const Near &near = weights.near;
+  const Core &core = weights.core;
 #endif
-#if RESIDENT >= 2
+#if FOLDED && RESIDENT >= 2
+  const Folded &folded = s.folded;
+  copy(&s.folded, &weights.folded);
+#elif FOLDED
+  const Folded &folded = weights.folded;
+#endif
+#if RESIDENT >= 3
   const Far &far = s.far;
   copy(&s.far, &weights.far);
 #else
   const Far &far = weights.far;
 #endif
-  Decoder d{run, s, near, far, {}, block, first};
+#if FOLDED
+  Decoder d{run, s, core, folded, far, {}, block, first};
+#else
+  Decoder d{run, s, core, far, {}, block, first};
+#endif
 #if BLOCKS > 1
   d.exchange.arrivals = s.arrivals;
 #endif
@@ -391,11 +453,12 @@ KERNEL wavenet(GRID_CONSTANT Run run) {
   if (thread() < STREAMS) s.drawn[thread()] = run.previous[d.reachable(thread())];
   block_sync();
   cluster_sync();                                           // no push before every barrier stands
+  d.now.begin(core.now[0]);
   d.fetch(0, run.time);
   ROLLED for (u32 sample = 0; sample < run.samples; sample++) {
     d.last = sample + 1 == run.samples;
     d.layers(run.time + sample);
-    d.head();
+    d.head(run.time + sample);
     d.draw(sample);
   }
   cluster_sync();                                           // no block leaves while others push into it

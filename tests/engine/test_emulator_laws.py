@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not COMPILER, reason=NO_COMPILER)
 
 CASES = {
     "block": ("small", dict(blocks=1, resident=0)),
-    "cluster": ("odd", dict(blocks=4, folded=True, resident=2)),
+    "cluster": ("odd", dict(blocks=4, folded=True, resident=3)),
     "streams": ("small", dict(blocks=2, streams=2, resident=1)),
     "kernel3": ("kernel3", dict(blocks=2, resident=1)),
     "layer": ("one_layer", dict(blocks=2, folded=True)),

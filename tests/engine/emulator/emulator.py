@@ -50,7 +50,7 @@ def build(layout: Layout, edits: tuple[tuple[str, str], ...] = ()) -> ctypes.CDL
         folder.mkdir()
         for name, text in sources.items():
             (folder / name).write_text(text)
-        flags = ["-O2", "-std=c++17", "-march=native", "-ffp-contract=off", "-shared", "-fPIC", "-Wno-psabi"]
+        flags = ["-O1", "-std=c++17", "-march=native", "-ffp-contract=off", "-shared", "-fPIC", "-Wno-psabi"]
         paths = [f"-I{folder}", f"-I{HERE}"]
         subprocess.run([COMPILER, *flags, *macros, *paths, HERE / "emulate.cpp", "-o", library], check=True)
     return ctypes.CDLL(str(library))
