@@ -12,7 +12,6 @@ from scipy.fft import dct
 FRAME_SECONDS = 0.01
 WINDOW_SECONDS = 0.025
 NUM_MEL = 40
-NUM_CEPSTRA = 13
 
 
 @dataclass(frozen=True)
@@ -37,15 +36,16 @@ class Variant:
 VARIANTS = tuple(Variant(*flags) for flags in product((False, True), repeat=3))
 
 
-def mfcc(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Mel-frequency cepstral coefficients 0 to 12 of a 25 ms window every 10 ms.
+def mfcc(samples: np.ndarray, sample_rate: int, num_cepstra: int = 13) -> np.ndarray:
+    """Mel-frequency cepstral coefficients, from the zeroth on, of a 25 ms window every 10 ms.
 
     Args:
         samples: [T] float.
         sample_rate: in Hz.
+        num_cepstra: how many.
 
     Returns:
-        float32 [F, 13]; frame f is centred on f * 10 ms.
+        float32 [F, num_cepstra]; frame f is centred on f * 10 ms.
 
     Source: Davis, Mermelstein 1980; the filters are librosa's (Slaney's scale and area).
     """
@@ -58,7 +58,7 @@ def mfcc(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     power = np.abs(np.fft.rfft(frames * np.hanning(window).astype(np.float32), size)) ** 2
     filters = mel(sr=sample_rate, n_fft=size, n_mels=NUM_MEL)
     decibels = 10 * np.log10(np.maximum(power @ filters.T, 1e-10))
-    return dct(decibels, type=2, norm="ortho")[:, :NUM_CEPSTRA].astype(np.float32)
+    return dct(decibels, type=2, norm="ortho")[:, :num_cepstra].astype(np.float32)
 
 
 def add_deltas(frames: np.ndarray) -> np.ndarray:

@@ -9,7 +9,8 @@ HELP = "Measure units against phones, ABX discriminability, or converted voices.
 EXAMPLE = """\
   speechvq evaluate units --units exp/test --data data/test --map-units exp/dev --map-data data/dev -o exp/phones
   speechvq evaluate units --units exp/test --data data/test --folds 5 --baseline-data data/train --json
-  speechvq evaluate abx --units exp/test --items data/test.item --model exp/best --data data/test"""
+  speechvq evaluate abx --units exp/test --items data/test.item --model exp/best --data data/test
+  speechvq evaluate conversion --converted exp/converted --list exp/list.csv --data data/test --train-data data/train"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,21 +34,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     abx.add_argument("--max-tokens", type=int, default=10, help="of one speaker, context and phone (10)")
     abx.set_defaults(measure=_abx)
 
-    for kind in (units, abx):
+    voices = kinds.add_parser("conversion", help="converted and reconstructed recordings")
+    voices.add_argument("--converted", required=True, metavar="DIR", help="holds SPEAKER/UTTERANCE.wav, or the outputs of --list")
+    voices.add_argument("--data", required=True, metavar="DATA_DIR", help="of the source utterances")
+    voices.add_argument("--list", metavar="LIST.csv", help="what was converted, columns input,speaker,output")
+    voices.add_argument("--train-data", metavar="DATA_DIR", help="real recordings of the targets, for the speaker check")
+    voices.set_defaults(measure=_conversion)
+
+    for kind in (units, abx, voices):
         kind.add_argument("--seed", type=int, default=0, help="of all that is drawn at random (0)")
         kind.add_argument("-o", "--output", metavar="DIR", help="write the page index.html and results.json there")
         kind.add_argument("--json", action="store_true", help="print the results as JSON and nothing else")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, write the page where one is asked for, and print."""
+    """Measure, write the page where one is asked for, and print; exit code 1 where files had to be left out."""
     from speechvq.evaluate.page import write_results
 
     results, tables, page = args.measure(args)
     if args.output:
         write_results(args.output, results, page(results))
     print(json.dumps(results) if args.json else "\n\n".join(map(str, tables(results))))
-    return 0
+    return 1 if results.get("faults") else 0
 
 
 def _units(args: argparse.Namespace):
@@ -76,6 +84,23 @@ def _abx(args: argparse.Namespace):
     data = DataDir(args.data) if args.data else None
     units, items = UnitsDir(args.units), read_items(args.items)
     return evaluate_abx(units, items, codebook, data, args.max_tokens, args.seed), tables, page
+
+
+def _conversion(args: argparse.Namespace):
+    from functools import partial
+
+    from speechvq.corpus import DataDir
+    from speechvq.evaluate.conversion import evaluate_conversion
+    from speechvq.evaluate.conversion_files import Parallel, find_conversions
+    from speechvq.evaluate.conversion_page import page, tables
+
+    data = DataDir(args.data)
+    train = DataDir(args.train_data) if args.train_data else None
+    conversions, faults = find_conversions(args.converted, data, args.list)
+    results = evaluate_conversion(conversions, data, train, args.seed)
+    results["faults"] += faults
+    parallel = Parallel(data, train) if train else Parallel(data)
+    return results, tables, partial(page, data=data, parallel=parallel)
 
 
 def _codebook(path: str):
