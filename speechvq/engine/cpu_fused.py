@@ -24,7 +24,7 @@ class Streams(NamedTuple):
     x: np.ndarray  # float32 [B, R]
     z: np.ndarray  # uint8 [B, L, slot bytes]
     skip_sums: np.ndarray  # 32-bit [B, S]
-    sums: np.ndarray  # 32-bit [B, max(S, A)]
+    sums: np.ndarray  # 32-bit [B, max(R, S, A)], of the matrix in work
     skip: np.ndarray  # float32 [B, S]
     hidden: np.ndarray  # float32 [B, S]
     slot: np.ndarray  # uint8 [B, slot bytes], of skip and then hidden
@@ -62,7 +62,7 @@ class FusedEngine(Engine):
             x=aligned((B, R), np.float32),
             z=aligned((B, L, slot_bytes(form, R)), np.uint8),
             skip_sums=aligned((B, S), sums),
-            sums=aligned((B, max(S, A)), sums),
+            sums=aligned((B, max(R, S, A)), sums),
             skip=aligned((B, S), np.float32),
             hidden=aligned((B, S), np.float32),
             slot=aligned((B, slot_bytes(form, S)), np.uint8),
@@ -111,6 +111,7 @@ class FusedEngine(Engine):
     def _plan(self, state: EngineState) -> np.ndarray:
         """The record that `cpu_loop` works from; of the job, what the state knows."""
         w, s, form = self._packed, state.private, type(self.form)
+        R, S, A, rows = s.x.shape[1], s.skip.shape[1], s.logits.shape[1], 2 * form.lanes
         plan = np.zeros(1, PLAN)
         arrays = {name: value for name, value in (w._asdict() | s._asdict()).items() if isinstance(value, np.ndarray)}
         arrays |= {"frames": state.frames, "seeds": state.seeds, "dilations": self.weights.dilations}
@@ -131,13 +132,17 @@ class FusedEngine(Engine):
         for name, value in (
             ("layers", len(w.gate_scale)),
             ("past_taps", w.past_weights.shape[1]),
-            ("R", s.x.shape[1]),
-            ("S", s.skip.shape[1]),
-            ("A", s.logits.shape[1]),
+            ("R", R),
+            ("S", S),
+            ("A", A),
             ("num_classes", self.weights.num_classes),
             ("hop_length", self.weights.hop_length),
-            ("group_rows", 2 * form.lanes),
-            ("columns", form.columns),
+            ("gate_groups", 2 * R // rows),
+            ("residual_groups", R // rows),
+            ("S_groups", S // rows),
+            ("A_groups", A // rows),
+            ("R_steps", R // form.columns),
+            ("S_steps", S // form.columns),
             ("residual_at", w.residual_at),
             ("z_scale", w.z_scale),
             ("hidden_peak", w.hidden_peak),

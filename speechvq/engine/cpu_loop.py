@@ -16,29 +16,30 @@ import numpy as np
 from numba import njit
 
 from speechvq.engine.cpu_draw import keep_nucleus, sharpness, uniform_at
-from speechvq.engine.cpu_kernels import make_add_product, make_gate, make_residual
+from speechvq.engine.cpu_kernels import make_add_product
 from speechvq.engine.cpu_sync import give_way, load_acquire, pause, store_release
 from speechvq.engine.cpu_vectors import (
     BLOCK,
     block_sums,
     exponentials,
     floats_at,
+    gate,
     integers_at,
     largest,
     put,
     rectify,
+    residual,
     seeds_at,
     take,
 )
 
 TILE = 4
 add_product_1, add_product_n = make_add_product(1), make_add_product(TILE)
-gate_1, gate_n = make_gate(1), make_gate(TILE)
-residual_1, residual_n = make_residual(1), make_residual(TILE)
 
 # R, S, A are filled up to whole groups; names of arrays stand for their addresses; a step is the bytes from one
 # layer, tap or stream to the next, where that does not follow from the sizes.
-SIZES = ["layers", "past_taps", "R", "S", "A", "num_classes", "hop_length", "group_rows", "columns", "rings", "dilations"]
+SIZES = ["layers", "past_taps", "R", "S", "A", "num_classes", "hop_length", "rings", "dilations"]
+COUNTS = ["gate_groups", "residual_groups", "S_groups", "A_groups", "R_steps", "S_steps"]  # of the products
 WEIGHTS = [
     *["embedding", "chain", "chain_step", "residual_at", "past_weights", "past_weights_step", "past_tap_step"],
     *["skip_weights", "skip_weights_step", "hidden_weights", "output_weights", "x_scale"],
@@ -51,7 +52,7 @@ STREAMS = [
 ]
 JOB = ["start", "first_frame", "frames", "frames_step", "num_samples", "samples", "seeds", "teacher", "log_probabilities"]
 PLAN = np.dtype(
-    [(name, np.int64) for name in SIZES + WEIGHTS + STREAMS + JOB]
+    [(name, np.int64) for name in SIZES + COUNTS + WEIGHTS + STREAMS + JOB]
     + [(name, np.float32) for name in ("z_scale", "hidden_peak", "output_peak", "temperature", "top_p", "unused")]
 )
 
@@ -70,36 +71,6 @@ def ring_slot(p, cursors, layer, back):
 
 
 @njit(nogil=True)
-def gate_layer(form, p, cursors, b, tile, frame, layer):
-    """z of one layer, for `tile` streams from b on."""
-    x = ring_slot(p, cursors, layer, 0) + b * p.history_step
-    row, state = 8 * p.R, p.layers * 8 * p.R
-    past, z = p.past + b * state + layer * row, p.z + (b * p.layers + layer) * p.slot_bytes
-    weights, scale = p.chain + layer * p.chain_step, p.gate_scale + layer * row
-    here = p.frames + frame * p.frames_step + b * state + layer * row
-    dx, dz = p.history_step, p.layers * p.slot_bytes
-    groups, steps = 2 * p.R // p.group_rows, p.R // p.columns
-    if tile == 1:
-        gate_1(form, weights, x, dx, past, state, scale, here, state, z, dz, p.z_scale, groups, steps)
-    else:
-        gate_n(form, weights, x, dx, past, state, scale, here, state, z, dz, p.z_scale, groups, steps)
-
-
-@njit(nogil=True)
-def residual_layer(form, p, cursors, b, tile, layer):
-    """The input of layer + 1."""
-    weights, row = p.chain + layer * p.chain_step + p.residual_at, 4 * p.R
-    scale, bias = p.residual_scale + layer * row, p.residual_bias + layer * row
-    z, dz = p.z + (b * p.layers + layer) * p.slot_bytes, p.layers * p.slot_bytes
-    slot, dslot = ring_slot(p, cursors, layer + 1, 0) + b * p.history_step, p.history_step
-    groups, steps, x_scale = p.R // p.group_rows, p.R // p.columns, floats_at(p.x_scale, p.layers)[layer + 1]
-    if tile == 1:
-        residual_1(form, weights, z, dz, scale, bias, p.x + b * row, row, slot, dslot, x_scale, groups, steps)
-    else:
-        residual_n(form, weights, z, dz, scale, bias, p.x + b * row, row, slot, dslot, x_scale, groups, steps)
-
-
-@njit(nogil=True)
 def add_product(form, weights, x, dx, sums, dsums, tile, groups, steps):
     """sums += weights @ x, for `tile` streams."""
     if tile == 1:
@@ -109,11 +80,37 @@ def add_product(form, weights, x, dx, sums, dsums, tile, groups, steps):
 
 
 @njit(nogil=True)
+def gate_layer(form, p, cursors, b, tile, frame, layer):
+    """z of one layer, for `tile` streams from b on."""
+    row, state = 8 * p.R, p.layers * 8 * p.R
+    x, sums = ring_slot(p, cursors, layer, 0) + b * p.history_step, p.past + b * state + layer * row
+    weights, scale = p.chain + layer * p.chain_step, p.gate_scale + layer * row
+    add_product(form, weights, x, p.history_step, sums, state, tile, p.gate_groups, p.R_steps)
+    for q in range(b, b + tile):
+        here = q * state + layer * row
+        z, frames = p.z + (q * p.layers + layer) * p.slot_bytes, p.frames + frame * p.frames_step
+        gate(form, p.past + here, scale, frames + here, z, p.z_scale, p.R)
+
+
+@njit(nogil=True)
+def residual_layer(form, p, cursors, b, tile, layer):
+    """The input of layer + 1."""
+    weights, row = p.chain + layer * p.chain_step + p.residual_at, 4 * p.R
+    z, dz = p.z + (b * p.layers + layer) * p.slot_bytes, p.layers * p.slot_bytes
+    add_product(form, weights, z, dz, p.sums + b * p.sums_step, p.sums_step, tile, p.residual_groups, p.R_steps)
+    scale, bias = p.residual_scale + layer * row, p.residual_bias + layer * row
+    slot, x_scale = ring_slot(p, cursors, layer + 1, 0), floats_at(p.x_scale, p.layers)[layer + 1]
+    for q in range(b, b + tile):
+        sums, x = p.sums + q * p.sums_step, p.x + q * row
+        residual(form, sums, scale, bias, x, slot + q * p.history_step, x_scale, p.R)
+
+
+@njit(nogil=True)
 def skip_layer(form, p, b, tile, layer):
     """Add one layer's z to the skip sums."""
     z, dz = p.z + (b * p.layers + layer) * p.slot_bytes, p.layers * p.slot_bytes
     weights, sums = p.skip_weights + layer * p.skip_weights_step, p.skip_sums + b * 4 * p.S
-    add_product(form, weights, z, dz, sums, 4 * p.S, tile, p.S // p.group_rows, p.R // p.columns)
+    add_product(form, weights, z, dz, sums, 4 * p.S, tile, p.S_groups, p.R_steps)
 
 
 @njit(nogil=True)
@@ -125,8 +122,7 @@ def past_layer(form, p, cursors, b, tile, time, layer):
         back = (p.past_taps - tap) * integers_at(p.dilations, p.layers)[layer] - 1
         if time >= back:
             x, dx = ring_slot(p, cursors, layer, back) + b * p.history_step, p.history_step
-            groups, steps = 2 * p.R // p.group_rows, p.R // p.columns
-            add_product(form, weights + tap * p.past_tap_step, x, dx, sums, dsums, tile, groups, steps)
+            add_product(form, weights + tap * p.past_tap_step, x, dx, sums, dsums, tile, p.gate_groups, p.R_steps)
 
 
 @njit(nogil=True)
@@ -140,18 +136,18 @@ def enter(form, p, cursors, b, i):
 @njit(nogil=True)
 def finish(form, p, b, tile, i):
     """From the skip sums to the sample."""
-    slot, sums, steps = p.slot + b * p.slot_step, p.sums + b * p.sums_step, p.S // p.columns
+    slot, sums = p.slot + b * p.slot_step, p.sums + b * p.sums_step
     units = floats_at(p.units, b + tile)
     for q in range(b, b + tile):
         skip = p.skip + q * 4 * p.S
         take(form, p.skip_sums + q * 4 * p.S, p.skip_scale, np.float32(1), p.skip_bias, skip, p.S)
         units[q] = rectify(form, skip, p.slot + q * p.slot_step, p.hidden_peak, p.S)
-    add_product(form, p.hidden_weights, slot, p.slot_step, sums, p.sums_step, tile, p.S // p.group_rows, steps)
+    add_product(form, p.hidden_weights, slot, p.slot_step, sums, p.sums_step, tile, p.S_groups, p.S_steps)
     for q in range(b, b + tile):
         hidden = p.hidden + q * 4 * p.S
         take(form, p.sums + q * p.sums_step, p.hidden_scale, units[q], p.hidden_bias, hidden, p.S)
         units[q] = rectify(form, hidden, p.slot + q * p.slot_step, p.output_peak, p.S)
-    add_product(form, p.output_weights, slot, p.slot_step, sums, p.sums_step, tile, p.A // p.group_rows, steps)
+    add_product(form, p.output_weights, slot, p.slot_step, sums, p.sums_step, tile, p.A_groups, p.S_steps)
     for q in range(b, b + tile):
         take(form, p.sums + q * p.sums_step, p.output_scale, units[q], p.output_bias, p.logits + q * 4 * p.A, p.A)
         end(form, p, q, i)
@@ -235,10 +231,10 @@ def run(form, plan, first, last):
             while b < last:
                 tile = TILE if b + TILE <= last else 1
                 gate_layer(form, p, cursors, b, tile, frame, layer)
+                past_layer(form, p, cursors, b, tile, time, layer)  # needs no z: fills the wait for the gate
                 if layer < p.layers - 1:
                     residual_layer(form, p, cursors, b, tile, layer)
                 skip_layer(form, p, b, tile, layer)
-                past_layer(form, p, cursors, b, tile, time, layer)
                 b += tile
         b = first
         while b < last:

@@ -69,6 +69,11 @@ def offset(b: ir.IRBuilder, address, count) -> ir.Value:
     return b.add(address, count)
 
 
+def element(b: ir.IRBuilder, address, index, size: int) -> ir.Value:
+    """The address of an element of so many bytes."""
+    return b.add(address, b.mul(index, ir.Constant(I64, size)))
+
+
 def load(b: ir.IRBuilder, kind: ir.Type, address, at=0, align: int = 4) -> ir.Value:
     """What lies at address + at bytes."""
     return b.load(b.inttoptr(offset(b, address, at), kind.as_pointer()), align=align)
@@ -128,9 +133,11 @@ def exp2(b: ir.IRBuilder, x) -> ir.Value:
     x = minimum(b, maximum(b, x, constant(kind, -126.0)), constant(kind, 60.0))
     shifted = b.fadd(x, constant(kind, ROUND))
     fraction = b.fsub(x, b.fsub(shifted, constant(kind, ROUND)))
-    power = constant(kind, EXP2[-1])
-    for coefficient in EXP2[-2::-1]:
-        power = fma(b, power, fraction, constant(kind, coefficient))
+    c = [constant(kind, value) for value in EXP2]
+    square = b.fmul(fraction, fraction)  # Estrin's scheme: fewer steps one after another than Horner's
+    low = fma(b, fma(b, c[3], fraction, c[2]), square, fma(b, c[1], fraction, c[0]))
+    high = fma(b, c[6], square, fma(b, c[5], fraction, c[4]))
+    power = fma(b, high, b.fmul(square, square), low)
     exponent = b.shl(b.bitcast(shifted, bits), constant(bits, 23))
     return b.bitcast(b.add(b.bitcast(power, bits), exponent), kind)
 
