@@ -19,11 +19,16 @@ CASES = {
     "tensor": ("many_streams", dict(blocks=1, streams=8, resident=0, tensor=True, precision="float16")),
 }
 SHAPES = {shape.name: shape for shape in laws.SHAPES}
-over_cases = pytest.mark.parametrize(
-    ("make", "shape"),
-    [(lambda weights, options=options: EmulatorEngine(weights, **options), SHAPES[name]) for name, options in CASES.values()],
-    ids=CASES,
-)
+SLOW = ("block", "streams", "layer", "half")
+
+
+def case(name: str):
+    shape, options = CASES[name]
+    marks = pytest.mark.slow if name in SLOW else ()
+    return pytest.param(lambda weights: EmulatorEngine(weights, **options), SHAPES[shape], marks=marks, id=name)
+
+
+over_cases = pytest.mark.parametrize(("make", "shape"), [case(name) for name in CASES])
 
 
 @over_cases

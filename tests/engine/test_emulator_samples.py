@@ -14,7 +14,7 @@ from speechvq.engine.weights import random_weights
 
 pytestmark = pytest.mark.skipif(not COMPILER, reason=NO_COMPILER)
 SCHEDULES = range(9)  # 0 is kind, eight are hostile
-BATCH, FRAMES, HOP = 2, 3, 6
+BATCH, FRAMES, HOP = 2, 2, 6
 SEEDS = (5, 6)
 
 SMALL = dict(num_layers=4, residual_channels=16, skip_channels=24, num_classes=64)
@@ -31,7 +31,7 @@ CASES = {
     "cluster8_half_folded": (SMALL, dict(blocks=8, folded=True, precision="float16")),
     "tensor": (SMALL, dict(blocks=1, streams=8, resident=0, tensor=True, precision="float16")),
 }
-SLOW = ("block_resident", "cluster8_half", "cluster8_streams")
+SLOW = ("block", "block_resident", "cluster8_half", "cluster8_streams")
 over_cases = pytest.mark.parametrize(
     ("sizes", "options"),
     [pytest.param(*case, marks=pytest.mark.slow if name in SLOW else ()) for name, case in CASES.items()],
@@ -75,7 +75,7 @@ def test_every_schedule_draws_what_float64_draws(sizes, options):
             np.testing.assert_array_equal(values, taps[name], err_msg=f"schedule {schedule}, {name}")
     scores = decode(engine, conditioning, expected)
     np.testing.assert_allclose(scores, decode(reference, conditioning, expected), atol=0.02 if rounding else 2e-5, rtol=0)
-    assert len(np.unique(expected)) > 10
+    assert len(np.unique(expected)) > 5
 
 
 def test_size_b_on_a_full_cluster():
@@ -108,7 +108,7 @@ FAULTS = {
         dict(blocks=8, threads=256),
     ),
     "no wait for the residual": (
-        (("if (l + 1 < LAYERS) exchange.take(STATE, STREAMS * RESIDUAL);", ""),),
+        (("if (more) exchange.take(STATE, STREAMS * RESIDUAL);", ""),),
         dict(blocks=8),
     ),
     "two buffers instead of four": (

@@ -1,7 +1,7 @@
 // A GPU's cluster on one host thread: every CUDA thread is a fiber, so a run is deterministic and can be made hostile.
 //
-// schedule 0 is kind: fibers in order, pushes delivered at once. Any other schedule is a seed: for stretches of random
-// length it holds back random lanes, warps and whole blocks, and delivers the pushes under way late and in random order.
+// schedule 0 is kind: fibers in order, pushes delivered at once. Any other schedule is a seed: it holds back random lanes,
+// warps and whole blocks, for a while or until nothing else can move, and delivers pushes late and in random order.
 // Shared memory begins as NaN. Memory itself is sequentially consistent here: a missing fence cannot be found, a
 // missing wait can.
 #pragma once
@@ -73,6 +73,14 @@ template <class Word, class Condition> void sleep_while(const Word &word, Condit
     leave();
   }
 }
+inline long until_pause = 1;
+inline Fiber *frozen;                                       // one thread interrupted until nothing else can move
+inline void may_pause() {                                   // a thread can be held back anywhere, not only where it waits
+  if (!hostile || --until_pause > 0) return;
+  until_pause = 1 + random() % 100;
+  if (!frozen && random() % 8 == 0) frozen = self;
+  leave();
+}
 inline void trampoline() {
   entry();
   self->done = true;
@@ -108,19 +116,20 @@ inline bool deliver_some(Cluster &c) {                      // a random half of 
   return any;
 }
 
-// Which fibers are held back, redrawn after a random number of sweeps.
+// Which fibers are held back: some or a single group of lanes, warp or block, for a while or until all others wait for it.
 struct Hold {
   std::vector<bool> held;
   long left = 0;
   void redraw(size_t fibers, u32 threads) {
-    if (left-- > 0) return;
-    left = 1 + (random() % 8 ? random() % 16 : random() % 400);
-    const u64 kind = random() % 4;                          // lanes by eights, warps, blocks, or nobody
-    const u32 span = kind == 0 ? 8 : kind == 1 ? 32 : threads;
+    const u64 granularity = random() % 4, density = random() % 3;
+    const u32 span = granularity == 0 ? 8 : granularity == 1 ? 32 : threads;
+    const size_t single = random() % (fibers / span) * span;
+    left = random() % 3 ? random() % 16 : 1L << 40;
     held.assign(fibers, false);
-    if (kind == 3) return;
+    if (granularity == 3) { left = random() % 16; return; }    // nobody
     for (size_t i = 0; i < fibers; i += span)
-      if (random() % 2) std::fill(held.begin() + i, held.begin() + std::min(fibers, i + span), true);
+      if (density == 0 ? random() % 2 : density == 1 ? random() % 8 == 0 : i == single)
+        std::fill(held.begin() + i, held.begin() + std::min<size_t>(fibers, i + span), true);
   }
 };
 
@@ -154,11 +163,11 @@ inline bool run_cluster(u32 index, u32 size, u32 threads, size_t shared) {  // f
   Hold hold;
   for (size_t finished = 0; finished < fibers.size();) {
     bool moved = false, holding = false;
-    if (hostile) hold.redraw(fibers.size(), threads);
+    if (hostile && hold.left-- <= 0) hold.redraw(fibers.size(), threads);
     for (size_t i = 0; i < fibers.size(); i++) {
       Fiber &f = fibers[i];
       if (f.done || (f.watch && *f.watch == f.seen)) continue;
-      if (hostile && hold.held[i]) { holding = true; continue; }
+      if (&f == frozen || (hostile && hold.held[i])) { holding = true; continue; }
       f.watch = nullptr;
       moved = true;
       resume(f);
@@ -166,6 +175,10 @@ inline bool run_cluster(u32 index, u32 size, u32 threads, size_t shared) {  // f
     }
     if (hostile) moved |= deliver_some(cluster);
     if (!moved && !holding) return false;
+    if (!moved) {
+      hold.left = 0;
+      frozen = nullptr;
+    }
   }
   return true;
 }
@@ -174,6 +187,7 @@ inline bool launch(u32 clusters, u32 size, u32 threads, size_t shared, u64 sched
   entry = body;
   chaos = schedule * 0x2545F4914F6CDD1Dull;
   hostile = schedule != 0;
+  frozen = nullptr;
   for (u32 k = 0; k < clusters; k++)
     if (!run_cluster(k, size, threads, shared)) return false;
   return true;
@@ -202,7 +216,10 @@ template <class T> T *peer(T *p, u32 rank) {
 }
 }  // namespace emu
 
-DEVICE u32 thread() { return emu::self->tid; }
+DEVICE u32 thread() {                                       // asked so often that it serves as the place to be interrupted
+  emu::may_pause();
+  return emu::self->tid;
+}
 DEVICE u32 block_rank() { return emu::self->block->rank; }
 DEVICE u32 cluster_index() { return emu::self->block->cluster_index; }
 DEVICE void block_sync() { emu::meet(*emu::self->block, emu::self->block->cluster->threads); }
