@@ -31,8 +31,8 @@ def _folder() -> tempfile.TemporaryDirectory:
     return tempfile.TemporaryDirectory(prefix="speechvq_emulator_")
 
 
-def build(layout: Layout, edits: tuple[tuple[str, str], ...] = ()) -> ctypes.CDLL:
-    """Compile the kernel for the host.
+def build_path(layout: Layout, edits: tuple[tuple[str, str], ...] = ()) -> Path:
+    """Compile the kernel for the host, into a shared library.
 
     Args:
         layout: its sizes.
@@ -53,7 +53,7 @@ def build(layout: Layout, edits: tuple[tuple[str, str], ...] = ()) -> ctypes.CDL
         flags = ["-O1", "-std=c++17", "-march=native", "-ffp-contract=off", "-shared", "-fPIC", "-Wno-psabi"]
         paths = [f"-I{folder}", f"-I{HERE}"]
         subprocess.run([COMPILER, *flags, *macros, *paths, HERE / "emulate.cpp", "-o", library], check=True)
-    return ctypes.CDLL(str(library))
+    return library
 
 
 class HostBuffer:
@@ -83,7 +83,7 @@ class Emulator:
         self.device = device or Device((9, 0), 232448, 132)
 
     def load(self, layout: Layout) -> ctypes.CDLL:
-        return build(layout, self.edits)
+        return ctypes.CDLL(str(build_path(layout, self.edits)))
 
     def buffer(self, contents: np.ndarray) -> HostBuffer:
         return HostBuffer(contents)
