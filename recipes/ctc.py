@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 BLANK = 0
+MASKS = 3
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,18 @@ class Budget:
         batch: utterances in a step.
         learning_rate: at its highest.
         width: of every layer.
-        stride: how many inputs become one output, a power of two.
+        stride: how many inputs become one output.
+        dropout: share of activations dropped in training.
+        masked: share of inputs taken away in training, in spans.
     """
 
-    epochs: int = 30
+    epochs: int = 20
     batch: int = 16
     learning_rate: float = 3e-3
-    width: int = 96
+    width: int = 64
     stride: int = 4
+    dropout: float = 0.3
+    masked: float = 0.3
 
 
 def read_examples(directory: Path) -> Examples:
@@ -114,11 +119,11 @@ class Recogniser(nn.Module):
         width = budget.width
         self.stride = budget.stride
         self.front = nn.Linear(size, width) if vectors else nn.Embedding(size, width)
-        self.strided = nn.ModuleList(
-            nn.Conv1d(width, width, 5, stride=2, padding=2) for _ in range(budget.stride.bit_length() - 1)
-        )
-        self.norms = nn.ModuleList(nn.GroupNorm(1, width) for _ in self.strided)
-        self.dropout = nn.Dropout(0.2)
+        stride = budget.stride
+        self.strided = nn.Conv1d(width, width, 2 * stride + 1, stride, padding=stride)
+        self.conv = nn.Conv1d(width, width, 5, padding=2)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.dropout = nn.Dropout(budget.dropout)
         self.recurrent = nn.GRU(width, width // 2, bidirectional=True, batch_first=True)
         self.head = nn.Linear(width, num_labels)
 
@@ -132,14 +137,17 @@ class Recogniser(nn.Module):
         Returns:
             log-probabilities [B, M, labels] and how many outputs of each count, [B].
         """
-        x = self.dropout(self.front(inputs)).transpose(1, 2)
-        for conv, norm in zip(self.strided, self.norms, strict=True):
-            x = torch.relu(norm(conv(_silenced(x, lengths))))
-            lengths = (lengths + 1) // 2
-            x = self.dropout(x)
-        packed = nn.utils.rnn.pack_padded_sequence(x.transpose(1, 2), lengths, batch_first=True, enforce_sorted=False)
+        x = self._convolved(self.strided, self.norms[0], self.front(inputs), lengths)
+        lengths = -(-lengths // self.stride)
+        x = self._convolved(self.conv, self.norms[1], x, lengths)
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         x, _ = nn.utils.rnn.pad_packed_sequence(self.recurrent(packed)[0], batch_first=True)
         return self.head(self.dropout(x)).log_softmax(-1), lengths
+
+    def _convolved(self, conv: nn.Conv1d, norm: nn.LayerNorm, x: Tensor, lengths: Tensor) -> Tensor:
+        # What is padding is zeroed, so that a batch's longest does not change the others.
+        x = x * (torch.arange(x.shape[1]) < lengths[:, None])[:, :, None]
+        return self.dropout(torch.relu(norm(conv(x.transpose(1, 2)).transpose(1, 2))))
 
 
 def train(examples: Examples, labels: Labels, budget: Budget, seed: int) -> Recogniser:
@@ -160,7 +168,7 @@ def train(examples: Examples, labels: Labels, budget: Budget, seed: int) -> Reco
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, budget.learning_rate, total_steps=steps, pct_start=0.1)
     for _ in range(budget.epochs):
         for rows in _batches(examples, budget.batch, order):
-            scores, counts = model(*_padded([_masked(examples.inputs[row], order) for row in rows]))
+            scores, counts = model(*_padded([_masked(examples.inputs[row], budget.masked, order) for row in rows]))
             targets = [labels.numbers(examples.texts[row]) for row in rows]
             flat = torch.tensor([number for target in targets for number in target])
             sizes = torch.tensor([len(target) for target in targets])
@@ -194,20 +202,15 @@ def _batches(examples: Examples, size: int, order: np.random.Generator) -> Itera
     return iter(batches)
 
 
-def _masked(values: np.ndarray, order: np.random.Generator) -> np.ndarray:
-    """A tenth of the inputs taken away, in spans: a recogniser must not hang on single units."""
-    span = max(len(values) // 20, 1)
+def _masked(values: np.ndarray, share: float, order: np.random.Generator) -> np.ndarray:
+    """Inputs without some spans: a recogniser must not hang on single units."""
     keep = np.ones(len(values), bool)
-    for start in order.integers(0, len(values), 2):
-        keep[start : start + span] = len(values) <= 4 * span
+    span = int(len(values) * share / MASKS)
+    for start in order.integers(0, len(values) - span + 1, MASKS):
+        keep[start : start + span] = False
     return values[keep]
 
 
 def _padded(values: list[np.ndarray]) -> tuple[Tensor, Tensor]:
     lengths = torch.tensor([len(x) for x in values])
     return nn.utils.rnn.pad_sequence([torch.from_numpy(x) for x in values], batch_first=True), lengths
-
-
-def _silenced(x: Tensor, lengths: Tensor) -> Tensor:
-    """Zero what is padding, so that a batch's longest does not change the others."""
-    return x * (torch.arange(x.shape[2]) < lengths[:, None])[:, None]

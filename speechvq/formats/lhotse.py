@@ -87,7 +87,8 @@ def _arrays(folder: Path, batch: Batch, meta: Meta) -> Iterator[str]:
         if path.parent.name != utt[:3]:
             raise FormatError(f"'{utt}' cannot be the name of a file: rename it")
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, row, allow_pickle=False)
+        # Signed, because torch embeds no uint16.
+        np.save(path, row.astype(np.int32), allow_pickle=False)
         yield (
             f'"units": {{"array": {{"storage_type": "numpy_files", "storage_path": {home}, "storage_key": {quote(key)}, '
             f'"shape": [{len(row)}]}}, "temporal_dim": 0, "frame_shift": {frame_shift!r}, "start": 0}}'
