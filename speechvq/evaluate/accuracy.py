@@ -38,9 +38,12 @@ def learn_context(order: int) -> Callable[[LabelledUnits], Map]:
 
 
 def shuffled(labelled: LabelledUnits, seed: int) -> LabelledUnits:
-    """The same units of each utterance in random order."""
-    rng = np.random.default_rng(seed)
-    return labelled.with_ids([rng.permutation(ids) for ids in labelled.ids])
+    """The same units dealt out anew over the frames of all utterances.
+
+    Within one utterance they would still tell of its speaker and its share of silence.
+    """
+    mixed = np.random.default_rng(seed).permutation(np.concatenate(labelled.ids))
+    return labelled.with_ids(np.split(mixed, np.cumsum([len(ids) for ids in labelled.ids])[:-1]))
 
 
 class Score:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from speechvq.corpus import DataDir
 from speechvq.errors import InputError
@@ -42,7 +45,7 @@ def cepstra(data: DataDir, utterances: Iterable[str]) -> Cepstra:
 
 
 class Baseline:
-    """The eight k-means codebooks of a training set, at the rate and codebook size of the units they stand beside.
+    """K-means codebooks of a training set, at the rate and codebook size of the units they stand beside.
 
     Args:
         data: the training audio; a sample of it is read.
@@ -50,9 +53,21 @@ class Baseline:
         unit_seconds: how long a unit lasts.
         seed: of the sample and the starts.
         restarts: of k-means.
+        variants: the kinds of features to fit one for.
+
+    Raises:
+        InputError: too little audio for so many centres.
     """
 
-    def __init__(self, data: DataDir, codebook_size: int, unit_seconds: float, seed: int = 0, restarts: int = 10):
+    def __init__(
+        self,
+        data: DataDir,
+        codebook_size: int,
+        unit_seconds: float,
+        seed: int = 0,
+        restarts: int = 10,
+        variants: Sequence[Variant] = VARIANTS,
+    ):
         self.codebook_size, self.unit_seconds = codebook_size, unit_seconds
         rng = np.random.default_rng(seed)
         num_units = {}
@@ -65,14 +80,22 @@ class Baseline:
             raise InputError(f"{data.path} holds {total} units of audio: too few to fit {codebook_size} k-means centres")
         which = np.sort(rng.permutation(total)[:FIT_FRAMES])
         frames = cepstra(data, num_units)
-        self.codebooks = {}
-        for variant in VARIANTS:
+
+        def fit(variant: Variant) -> KMeans:
             features = np.concatenate(list(frames.features(variant, num_units, unit_seconds).values()))
-            self.codebooks[variant] = KMeans(features[which], codebook_size, seed, restarts)
+            return KMeans(features[which], codebook_size, seed, restarts)
+
+        # One thread a variant: threads within k-means wait for each other at every step, for seconds on a busy machine.
+        with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+            self.codebooks = dict(zip(variants, pool.map(fit, variants), strict=True))
+
+    def units(self, frames: Cepstra, num_units: Mapping[str, int], variant: Variant) -> dict[str, np.ndarray]:
+        """Unit ids [N] of utterances, N of each given."""
+        features = frames.features(variant, num_units, self.unit_seconds)
+        return {utt: self.codebooks[variant](x) for utt, x in features.items()}
 
     def encode(self, labelled: LabelledUnits, frames: Cepstra, variant: Variant) -> LabelledUnits:
         """The frames of a labelled set with the baseline's units in place of its own."""
         num_units = {utt: len(ids) for utt, ids in zip(labelled.utterances, labelled.ids, strict=True)}
-        features = frames.features(variant, num_units, self.unit_seconds)
-        codebook = self.codebooks[variant]
-        return labelled.with_ids([codebook(features[utt]) for utt in labelled.utterances], self.codebook_size)
+        ids = self.units(frames, num_units, variant)
+        return labelled.with_ids([ids[utt] for utt in labelled.utterances], self.codebook_size)

@@ -71,7 +71,7 @@ def evaluate_units(
         score("unit bigrams", own, splits(*labelled), learn_context(2)),
         score("unit trigrams", own, splits(*labelled), learn_context(3)),
         majority,
-        score("units shuffled in time", mixed[0], splits(*mixed), learn_units),
+        score("units shuffled", mixed[0], splits(*mixed), learn_units),
     ]
     variants: list[Score] = []
     if baseline_data is not None:

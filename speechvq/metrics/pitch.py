@@ -10,6 +10,7 @@ LOWEST_HZ = 60.0
 HIGHEST_HZ = 400.0
 APERIODIC = 0.25
 QUIET_DB = 40.0
+SILENCE_DB = -80.0
 
 
 def pitch(samples: np.ndarray, sample_rate: int = 16000) -> np.ndarray:
@@ -40,7 +41,7 @@ def pitch(samples: np.ndarray, sample_rate: int = 16000) -> np.ndarray:
     rows = np.arange(len(frames))
     hz = sample_rate / (best + _parabola(ratio, rows, best))
     power = 10 * np.log10(np.maximum((frames**2).mean(axis=1), 1e-12))
-    voiced = (ratio[rows, best] < APERIODIC) & (power > power.max() - QUIET_DB)
+    voiced = (ratio[rows, best] < APERIODIC) & (power > max(power.max() - QUIET_DB, SILENCE_DB))
     return median_filter(np.where(voiced, hz, 0.0), 5)
 
 
