@@ -13,7 +13,7 @@ LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 GREEDY = np.float32(1e30)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def uniform_at(seed: np.uint64, time: int) -> np.float32:
     """`philox.uniform` for one seed and time of the audio stream."""
     c0, c1, c2, c3 = np.uint64(time) & LOW, np.uint64(0), np.uint64(0), np.uint64(0)
@@ -25,13 +25,13 @@ def uniform_at(seed: np.uint64, time: int) -> np.float32:
     return np.float32(c0 >> np.uint64(8)) * np.float32(2.0**-24)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def sharpness(temperature: float) -> np.float32:
     """What logits are multiplied with; temperature 0 is a limit that float32 holds."""
     return GREEDY if temperature == 0 else np.float32(1 / temperature)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def keep_nucleus(p: np.ndarray, top_p: np.float32) -> None:
     """Set to zero every class whose likelier ones already hold top_p of the sum.
 
@@ -65,7 +65,7 @@ def keep_nucleus(p: np.ndarray, top_p: np.float32) -> None:
             p[k] = 0
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def pick(p: np.ndarray, u: np.float32) -> int:
     """The smallest class whose cumulative probability is above u.
 

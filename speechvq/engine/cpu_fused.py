@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -9,8 +10,10 @@ import numpy as np
 
 from speechvq.engine import cpu_loop
 from speechvq.engine.base import Engine, EngineState
+from speechvq.engine.cpu_compile import announced
 from speechvq.engine.cpu_loop import PLAN
 from speechvq.engine.cpu_pack import aligned, pack, pack_frames, slot_bytes
+from speechvq.engine.cpu_pairing import Pairing
 from speechvq.engine.cpu_vectors import BLOCK
 from speechvq.engine.simd import Float32
 from speechvq.engine.weights import DecoderWeights
@@ -50,6 +53,9 @@ class FusedEngine(Engine):
         self.form, self.threads = form(), threads
         self._packed = pack(weights, form)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="speechvq-decode")
+        self._pairing = Pairing()
+        with announced(f"the {self.precision} decoder"):
+            cpu_loop.run(self.form, np.zeros(1, PLAN), cpu_loop.ALONE, 0, 0, np.zeros(32, np.int64))
 
     def _new_state(self, state: EngineState) -> Streams:
         w, form, B = self._packed, type(self.form), state.batch
@@ -85,28 +91,53 @@ class FusedEngine(Engine):
         plan = self._plan(state)
         plan["num_samples"], plan["samples"] = n, samples.ctypes.data
         plan["teacher"], plan["log_probabilities"] = forced is not None, log_probabilities.ctypes.data
-        if self.threads >= 2 and state.batch == 1 and n >= 2:
-            self._run_pair(plan)
+        if self.threads >= 2 and state.batch == 1:
+            self._run_stream(plan, n)
         else:
             self._run_batch(plan, state.batch)
         return samples[:, 1:].astype(self.weights.sample_dtype), None if forced is None else log_probabilities
 
     def _run_batch(self, plan: np.ndarray, batch: int) -> None:
+        """Spread the streams over the threads."""
         workers = min(self.threads, batch)
         bounds = [batch * k // workers for k in range(workers + 1)]
-        if workers == 1:
-            cpu_loop.run(self.form, plan, 0, batch)
-        else:
-            parts = [self._pool.submit(cpu_loop.run, self.form, plan, *bounds[k : k + 2]) for k in range(workers)]
-            for part in parts:
-                part.result()
+        counters = np.zeros(32, np.int64)
+        parts = [(self.form, plan, cpu_loop.ALONE, *bounds[k : k + 2], counters) for k in range(workers)]
+        others = [self._pool.submit(cpu_loop.run, *part) for part in parts[1:]]
+        cpu_loop.run(*parts[0])
+        for other in others:
+            other.result()
+
+    def _run_stream(self, plan: np.ndarray, n: int) -> None:
+        """One stream, on two threads for as long as that is faster."""
+        done = 0
+        while done < n:
+            pair, block = self._pairing.choose(n - done)
+            plan["num_samples"] = block
+            began = time.perf_counter()
+            if pair:
+                self._run_pair(plan)
+            else:
+                self._run_batch(plan, 1)
+            self._pairing.record(pair, block, time.perf_counter() - began)
+            plan["start"] += block
+            plan["samples"] += block * 8
+            plan["log_probabilities"] += block * 4 * self.weights.num_classes
+            done += block
 
     def _run_pair(self, plan: np.ndarray) -> None:
         counters = aligned((32,), np.int64)
-        share = self.weights.num_layers // 2
-        side = self._pool.submit(cpu_loop.run_pair, self.form, plan, True, share, counters)
-        cpu_loop.run_pair(self.form, plan, False, share, counters)
+        share = self._side_layers()
+        side = self._pool.submit(cpu_loop.run, self.form, plan, cpu_loop.SIDE, 0, share, counters)
+        cpu_loop.run(self.form, plan, cpu_loop.CHAIN, 0, share, counters)
         side.result()
+
+    def _side_layers(self) -> int:
+        """How many layers' past taps the side takes, so that both threads end a sample together."""
+        w = self.weights
+        R, S, A, L = w.residual_channels, w.skip_channels, w.num_classes, w.num_layers
+        past, ending = (w.kernel_size - 1) * 2 * R * R, S * S + A * S
+        return int(np.clip(L - ending / past, 0, L))
 
     def _plan(self, state: EngineState) -> np.ndarray:
         """The record that `cpu_loop` works from; of the job, what the state knows."""

@@ -6,8 +6,7 @@ sums the next sample. One thread does all; two threads share one stream in `run_
 through each matrix together, `TILE` at a time.
 
 Addresses and sizes come as one record, a plan, of which only the address is passed on: with arrays, the
-counting of references costs more than the sums. numba's cache knows this file's date, not that of the
-kernels: touch it when they change.
+counting of references costs more than the sums.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from speechvq.engine.cpu_compile import cached, sources_digest
 from speechvq.engine.cpu_draw import keep_nucleus, sharpness, uniform_at
 from speechvq.engine.cpu_kernels import make_add_product
 from speechvq.engine.cpu_sync import give_way, load_acquire, pause, store_release
@@ -216,10 +216,9 @@ def advance(p, cursors):
         cursors[layer] = 0 if at == rings[layer + 1] - rings[layer] else at
 
 
-@njit(cache=True, nogil=True)
-def run(form, plan, first, last):
-    """All samples of the streams from `first` to before `last`, on one thread."""
-    p = plan[0]
+@njit(nogil=True)
+def run_alone(form, p, first, last):
+    """All samples of the streams from `first` to before `last`."""
     cursors = begin(p)
     for i in range(p.num_samples):
         time = p.start + i
@@ -255,37 +254,69 @@ def wait_for(address, value):
             give_way()
 
 
-@njit(cache=True, nogil=True)
-def run_pair(form, plan, side, share, counters):
-    """One stream on two threads: called by one with side = False, by the other with side = True.
-
-    Args:
-        side: which part this thread does.
-        share: of how many layers the side does the past taps; the chain does the others' while it waits.
-        counters: int64, zero: [0] layers whose z is there, [16] samples that are there.
-    """
-    p = plan[0]
+@njit(nogil=True)
+def run_chain(form, p, share, layers_done, samples_done):
+    """One stream's gates and residuals, and the past taps from layer `share` on while the sample is drawn."""
     cursors = begin(p)
-    layers_done, samples_done = counters.ctypes.data, counters.ctypes.data + 128
     for i in range(p.num_samples):
         time = p.start + i
-        if side:
-            for layer in range(p.layers):
-                wait_for(layers_done, i * p.layers + layer + 1)
-                skip_layer(form, p, 0, 1, layer)
-                if layer < share:
-                    past_layer(form, p, cursors, 0, 1, time, layer)
-            finish(form, p, 0, 1, i)
-            store_release(samples_done, i + 1)
-        else:
-            wait_for(samples_done, i)
-            enter(form, p, cursors, 0, i)
-            frame = time // p.hop_length - p.first_frame
-            for layer in range(p.layers):
-                gate_layer(form, p, cursors, 0, 1, frame, layer)
-                store_release(layers_done, i * p.layers + layer + 1)
-                if layer < p.layers - 1:
-                    residual_layer(form, p, cursors, 0, 1, layer)
-            for layer in range(share, p.layers):
-                past_layer(form, p, cursors, 0, 1, time, layer)
+        wait_for(samples_done, i)
+        enter(form, p, cursors, 0, i)
+        frame = time // p.hop_length - p.first_frame
+        for layer in range(p.layers):
+            gate_layer(form, p, cursors, 0, 1, frame, layer)
+            store_release(layers_done, i * p.layers + layer + 1)
+            if layer < p.layers - 1:
+                residual_layer(form, p, cursors, 0, 1, layer)
+        for layer in range(share, p.layers):
+            past_layer(form, p, cursors, 0, 1, time, layer)
         advance(p, cursors)
+
+
+@njit(nogil=True)
+def run_side(form, p, share, layers_done, samples_done):
+    """One stream's skip sums, the past taps of the layers before `share`, and the samples."""
+    cursors = begin(p)
+    for i in range(p.num_samples):
+        time = p.start + i
+        for layer in range(p.layers):
+            wait_for(layers_done, i * p.layers + layer + 1)
+            skip_layer(form, p, 0, 1, layer)
+            if layer < share:
+                past_layer(form, p, cursors, 0, 1, time, layer)
+        finish(form, p, 0, 1, i)
+        store_release(samples_done, i + 1)
+        advance(p, cursors)
+
+
+ALONE, CHAIN, SIDE = 0, 1, 2
+
+
+def _entry(digest):
+    @cached
+    def run(form, plan, part, first, last, counters):
+        """Do one thread's part of a plan.
+
+        Args:
+            form: how numbers are held, a value of a class of `simd`.
+            plan: PLAN [1].
+            part: ALONE for the streams from `first` to before `last`; or CHAIN or SIDE of one stream, each
+                on a thread of its own, where the SIDE does the past taps of the layers before `last`.
+            first: as above.
+            last: as above.
+            counters: int64 [32], zero: how many layers' z are there, and at [16] how many samples.
+        """
+        p = plan[0]
+        layers_done, samples_done = counters.ctypes.data, counters.ctypes.data + 128
+        if part == ALONE:
+            run_alone(form, p, first, last)
+        elif part == CHAIN:
+            run_chain(form, p, last, layers_done, samples_done)
+        else:
+            run_side(form, p, last, layers_done, samples_done)
+        return digest
+
+    return run
+
+
+run = _entry(sources_digest())

@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from speechvq.engine.base import Engine, EngineState
+from speechvq.engine.cpu_compile import announced, cached, sources_digest
 from speechvq.engine.cpu_draw import keep_nucleus, pick, sharpness, uniform_at
 from speechvq.engine.weights import DecoderWeights
 
@@ -44,7 +45,7 @@ class PlainScratch(NamedTuple):
     probabilities: np.ndarray
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def add_product(matrix, x, out):
     """out += matrix.T @ x, in the order of x."""
     for k in range(len(x)):
@@ -52,7 +53,7 @@ def add_product(matrix, x, out):
             out[i] += matrix[k, i] * x[k]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def step(w, s, time, previous, conditioning):
     """One sample's logits, from the previous sample and one frame of conditioning [L, 2R]."""
     layers, taps, channels = w.gate.shape[0], w.gate.shape[1], w.gate.shape[2]
@@ -83,23 +84,30 @@ def step(w, s, time, previous, conditioning):
     add_product(w.output, s.hidden, s.logits)
 
 
-@njit(cache=True, nogil=True)
-def decode(w, s, start, frames, first_frame, seed, temperature, top_p, previous, teacher, samples, log_probabilities):
-    """Draw samples [n]; with a teacher, take the given ones and write log-probabilities [n, A]."""
-    scale = sharpness(temperature)
-    for i in range(len(samples)):
-        time = start + i
-        step(w, s, time, previous, frames[time // w.hop_length - first_frame])
-        top = s.logits.max()
-        if teacher:
-            total = np.log(np.sum(np.exp(s.logits - top)))
-            log_probabilities[i] = s.logits - top - total
-        else:
-            s.probabilities[:] = np.exp((s.logits - top) * scale)
-            if top_p < 1:
-                keep_nucleus(s.probabilities, np.float32(top_p))
-            samples[i] = pick(s.probabilities, uniform_at(seed, time))
-        previous = samples[i]
+def _entry(digest):
+    @cached
+    def decode(w, s, start, frames, first_frame, seed, temperature, top_p, previous, teacher, samples, log_probabilities):
+        """Draw samples [n] of one stream; with a teacher, take the given ones and write log-probabilities [n, A]."""
+        scale = sharpness(temperature)
+        for i in range(len(samples)):
+            time = start + i
+            step(w, s, time, previous, frames[time // w.hop_length - first_frame])
+            top = s.logits.max()
+            if teacher:
+                total = np.log(np.sum(np.exp(s.logits - top)))
+                log_probabilities[i] = s.logits - top - total
+            else:
+                s.probabilities[:] = np.exp((s.logits - top) * scale)
+                if top_p < 1:
+                    keep_nucleus(s.probabilities, np.float32(top_p))
+                samples[i] = pick(s.probabilities, uniform_at(seed, time))
+            previous = samples[i]
+        return digest
+
+    return decode
+
+
+decode = _entry(sources_digest())
 
 
 class PlainEngine(Engine):
@@ -146,7 +154,7 @@ class PlainEngine(Engine):
                 state.temperature, state.top_p, state.samples[b], teacher, samples[b], log_probabilities[b],
             )  # fmt: skip
 
-        with ThreadPoolExecutor(min(self.threads, state.batch)) as pool:
+        with announced("the plain decoder"), ThreadPoolExecutor(min(self.threads, state.batch)) as pool:
             list(pool.map(stream, range(state.batch)))
         return samples, log_probabilities if teacher else None
 
