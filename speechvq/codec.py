@@ -71,6 +71,13 @@ class Codec:
             self._engine = make_engine(weights, *self._engine_options)
         return self._engine
 
+    def prepare_engine(self) -> None:
+        """Build and compile the decoder now, before threads ask for it or time is measured."""
+        state = self.engine.start(1, [0])
+        silence = np.zeros((1, *self.model.decoder.conditioner.shape, 1), np.float32)
+        self.engine.push(state, silence)
+        self.engine.generate(state, 1)
+
     @property
     def speakers(self) -> list[str]:
         """Voices that the model knows."""

@@ -3,4 +3,4 @@
 # Nothing is downloaded but Python packages. Ends with report.html.
 cd "$(dirname "$0")" || exit 1
 exec ../../recipes/run.sh --prepare synthetic --config conf/train.yaml --name mini \
-    --extras synth,train,metrics,align --conversions 24 "$@"
+    --extras synth,train,metrics --conversions 24 "$@"

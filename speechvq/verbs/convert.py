@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     for _, speaker, _ in tasks:
         codec.model.speaker_vector(speaker)
     jobs, faults = _jobs(codec, tasks, args)
+    codec.prepare_engine()
     faults += run_jobs(jobs, workers, "converting")
     return report_faults(faults, len(tasks))
 

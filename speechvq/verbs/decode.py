@@ -48,7 +48,9 @@ def run(args: argparse.Namespace) -> int:
         codec.model.speaker_vector(speaker)
         return Job(utt, entry.num_samples / codec.sample_rate, lambda advance: _decode(codec, units, utt, speaker, how, Path(args.output), advance))
 
-    faults = run_jobs([job(utt) for utt in units], workers, "decoding")
+    jobs = [job(utt) for utt in units]
+    codec.prepare_engine()
+    faults = run_jobs(jobs, workers, "decoding")
     return report_faults(faults, len(units))
 
 

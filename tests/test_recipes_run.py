@@ -1,0 +1,61 @@
+"""The whole pipeline at toy size, through the script that people run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+STEPS = {"steps": 14, "quantize_from": 4, "decoder_from": 10, "validate_every": 7, "crop_samples": 2048, "dev_crops": 4, "log_every": 2}
+
+
+def run(folder: Path, *options: str) -> subprocess.CompletedProcess:
+    # The environment that runs the tests counts as active, so that the set-up script uses it.
+    environment = os.environ | {"VIRTUAL_ENV": sys.prefix, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = ["bash", str(ROOT / "recipes" / "run.sh"), *options]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_every_stage(tmp_path):
+    pytest.importorskip("espeakng_loader")
+    changes = " ".join(f"--set train.{key}={value}" for key, value in STEPS.items())
+    done = run(
+        tmp_path, "--prepare", "synthetic", "--prepare-options", "--voices 3 --minutes 1", "--config", "mini64",
+        "--name", "toy", "--conversions", "2", "--train-options", changes,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    exp = tmp_path / "exp" / "toy"
+    assert len(list((exp / "converted").glob("*.wav"))) == 2
+    assert json.loads((exp / "units.json").read_text())
+    assert json.loads((exp / "conversion.json").read_text())["conversions"]["files"] == 2
+    assert (exp / "export" / "test" / "text").stat().st_size
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/png") >= 3
+    assert page.count("data:audio/wav") >= 4
+    again = run(tmp_path, "--prepare", "synthetic", "--config", "mini64", "--name", "toy", "--stage", "5", "--stop-stage", "5")
+    assert again.returncode == 0
+    assert "stage 5" in again.stdout
+    assert "stage 6" not in again.stdout
+
+
+@pytest.mark.parametrize(("options", "named"), [(["--bogus", "1"], "no option --bogus"), ([], "--prepare NAME is missing"), (["--stage"], "needs a value")])
+def test_wrong_options_are_one_line(tmp_path, options, named):
+    done = run(tmp_path, *options)
+    assert done.returncode == 2
+    assert named in done.stderr
+
+
+@pytest.mark.parametrize("script", sorted(ROOT.glob("egs/*/run.sh")), ids=lambda path: path.parent.name)
+def test_each_example_explains_itself(script, tmp_path):
+    folder = shutil.copytree(ROOT / "egs" / script.parent.name, tmp_path / "egs" / script.parent.name, ignore=shutil.ignore_patterns("exp", "data"))
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    done = subprocess.run(["bash", str(folder / "run.sh"), "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "--corpus PATH" in done.stdout
