@@ -10,7 +10,7 @@ from pathlib import Path
 
 from speechvq.audio import write
 from speechvq.corpus import DataDir
-from speechvq.errors import SpeechVQError
+from speechvq.errors import InputError, SpeechVQError
 from speechvq.files import atomic_file
 
 
@@ -20,10 +20,12 @@ def main() -> int:
     parser.add_argument("data", metavar="DATA_DIR", help="test utterances")
     parser.add_argument("output", metavar="LIST.csv", help="list to write: input,speaker,output")
     parser.add_argument("--count", type=int, default=24, help="how many utterances (24)")
-    parser.add_argument("--targets", nargs="+", help="voices to convert to; those of the data where left out; 'self' for each one's own")
+    parser.add_argument("--voices", type=Path, required=True, metavar="FILE", help="speakers.txt of the model")
+    parser.add_argument("--targets", nargs="+", help="voices to convert to; all that the model has where left out; 'self' for each one's own")
     args = parser.parse_args()
     try:
-        rows = conversions(DataDir(args.data), args.count, args.targets, Path(args.output).parent / "sources")
+        voices = args.voices.read_text(encoding="utf-8").split()
+        rows = conversions(DataDir(args.data), args.count, voices, args.targets, Path(args.output).parent / "sources")
     except SpeechVQError as error:
         print(f"conversion_list: {error}", file=sys.stderr)
         return 2
@@ -35,27 +37,33 @@ def main() -> int:
     return 0
 
 
-def conversions(data: DataDir, count: int, targets: list[str] | None, sources: Path) -> list[tuple[str, str, str]]:
+def conversions(data: DataDir, count: int, voices: list[str], targets: list[str] | None, sources: Path) -> list[tuple[str, str, str]]:
     """Pairs of utterance and target, spread over sources and targets; nobody is converted to themselves.
 
     Args:
         data: test utterances.
         count: how many to take, evenly spaced over the sorted list.
-        targets: voices; those of the data where None; `self` alone for reconstructions.
+        voices: that the model has.
+        targets: those to convert to; all voices where None; `self` alone for reconstructions.
         sources: folder that the utterances are written to.
+
+    Raises:
+        InputError: a target that the model does not have.
     """
-    targets = targets or data.speakers
-    step = max(1, len(data.utterances) // count)
+    rebuild = targets == ["self"]
+    if unknown := sorted(set(targets or ()) - set(voices) - {"self"}):
+        raise InputError(f"the model has no voice '{unknown[0]}'; it has: {', '.join(voices)}")
+    usable = [utt for utt in data.utterances if not rebuild or data.utt2spk[utt] in voices]
     rows = []
-    for turn, utt in enumerate(data.utterances[::step][:count]):
+    for turn, utt in enumerate(usable[:: max(1, len(usable) // count)][:count]):
         speaker = data.utt2spk[utt]
-        others = [speaker] if targets == ["self"] else [target for target in targets if target != speaker]
+        others = [speaker] if rebuild else [voice for voice in targets or voices if voice != speaker]
         if not others:
             continue
-        # A stride that is prime to most counts, so that successive utterances meet distant voices.
+        # A stride of seven, so that successive utterances meet distant voices.
         target = others[turn * 7 % len(others)]
         source = sources / f"{utt}.wav"
-        write(source, data.audio(utt), 16000)
+        write(source, data.audio(utt, 16000), 16000)
         rows.append((str(source), target, f"{utt}-to-{target}.wav"))
     return rows
 

@@ -105,10 +105,15 @@ fi
 
 if at 7 "convert"; then
     # shellcheck disable=SC2086
-    python "$recipes/conversion_list.py" data/test "$exp/conversions.csv" --count "$conversions" ${targets:+--targets $targets}
+    voices="$model/speakers.txt"
+    python "$recipes/conversion_list.py" data/test "$exp/conversions.csv" --voices "$voices" \
+        --count "$conversions" ${targets:+--targets $targets}
     speechvq convert --model "$model" "$exp/conversions.csv" -o "$exp/converted"
-    python "$recipes/conversion_list.py" data/test "$exp/reconstructions.csv" --count 6 --targets self
-    speechvq convert --model "$model" "$exp/reconstructions.csv" -o "$exp/reconstructed"
+    python "$recipes/conversion_list.py" data/test "$exp/reconstructions.csv" --voices "$voices" --count 6 --targets self
+    # A corpus whose test speakers are all unknown to the model has nothing to reconstruct.
+    if [ "$(wc -l < "$exp/reconstructions.csv")" -gt 1 ]; then
+        speechvq convert --model "$model" "$exp/reconstructions.csv" -o "$exp/reconstructed"
+    fi
 fi
 
 if at 8 "voices"; then
