@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 
-HELP = "Measure units against phones, ABX discriminability, or converted voices."
+from speechvq.options import add_model
+
+HELP = "Measure units against phones, ABX discriminability, the decoder, or converted voices."
 EXAMPLE = """\
   speechvq evaluate units --units exp/test --data data/test --map-units exp/dev --map-data data/dev -o exp/phones
   speechvq evaluate units --units exp/test --data data/test --folds 5 --baseline-data data/train --json
   speechvq evaluate abx --units exp/test --items data/test.item --model exp/best --data data/test
+  speechvq evaluate decoder --model exp/best --data data/test
   speechvq evaluate conversion --converted exp/converted --list exp/list.csv --data data/test --train-data data/train"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="units|abx|conversion")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="units|abx|decoder|conversion")
     units = kinds.add_parser("units", help="units against the phones of the same frames")
     units.add_argument("--units", required=True, metavar="DIR", help="units directory to score")
     units.add_argument("--data", required=True, metavar="DATA_DIR", help="its data directory, with phones.ctm")
@@ -34,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     abx.add_argument("--max-tokens", type=int, default=10, help="of one speaker, context and phone (10)")
     abx.set_defaults(measure=_abx)
 
+    decoder = kinds.add_parser("decoder", help="does the decoder listen to its units?")
+    add_model(decoder)
+    decoder.add_argument("--data", required=True, metavar="DATA_DIR", help="real speech of the model's speakers")
+    decoder.add_argument("--seconds", type=float, default=120.0, help="how much of it to score (120)")
+    decoder.set_defaults(measure=_decoder)
+
     voices = kinds.add_parser("conversion", help="converted and reconstructed recordings")
     voices.add_argument("--converted", required=True, metavar="DIR", help="holds SPEAKER/UTTERANCE.wav, or the outputs of --list")
     voices.add_argument("--data", required=True, metavar="DATA_DIR", help="of the source utterances")
@@ -41,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     voices.add_argument("--train-data", metavar="DATA_DIR", help="real recordings of the targets, for the speaker check")
     voices.set_defaults(measure=_conversion)
 
-    for kind in (units, abx, voices):
+    for kind in (units, abx, decoder, voices):
         kind.add_argument("--seed", type=int, default=0, help="of all that is drawn at random (0)")
         kind.add_argument("-o", "--output", metavar="DIR", help="write the page index.html and results.json there")
         kind.add_argument("--json", action="store_true", help="print the results as JSON and nothing else")
@@ -84,6 +93,14 @@ def _abx(args: argparse.Namespace):
     data = DataDir(args.data) if args.data else None
     units, items = UnitsDir(args.units), read_items(args.items)
     return evaluate_abx(units, items, codebook, data, args.max_tokens, args.seed), tables, page
+
+
+def _decoder(args: argparse.Namespace):
+    from speechvq.corpus import DataDir
+    from speechvq.evaluate.listening import evaluate_decoder, page, tables
+    from speechvq.options import open_codec
+
+    return evaluate_decoder(open_codec(args), DataDir(args.data), args.seconds, args.seed), tables, page
 
 
 def _conversion(args: argparse.Namespace):
