@@ -21,7 +21,10 @@ class CudaBuffer:
 
     def __init__(self, driver: CudaDriver, nbytes: int):
         self._driver, self.nbytes = driver, nbytes
-        self._pointer = driver.call("cuMemAlloc", max(nbytes, 1))
+        try:
+            self._pointer = driver.call("cuMemAlloc", max(nbytes, 1))
+        except BackendUnavailable as error:
+            raise BackendUnavailable(f"the GPU has no room for {nbytes} more bytes, decode fewer streams at once ({error})") from error
         self.address = int(self._pointer)
 
     def read(self, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:

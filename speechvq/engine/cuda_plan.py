@@ -39,6 +39,10 @@ def choose_layout(weights: DecoderWeights, half: bool, batch: int, device: Devic
     multiprocessor for every group of them, where each weight that comes from L2 serves the whole group. The order
     follows from counting exchanges and bytes; it has not been measured on a device yet.
 
+    Plain lanes sum in one order whatever the blocks and streams, as long as folding stays the same; so a device either
+    folds always or never, and float32 gives a stream the same samples in a batch of any size. With float16, tensor
+    cores take over where clusters no longer hold the batch, and their sums are others.
+
     Args:
         weights: the decoder's.
         half: whether they are held as float16.
@@ -60,19 +64,20 @@ def choose_layout(weights: DecoderWeights, half: bool, batch: int, device: Devic
 
 
 def _candidates(weights: DecoderWeights, half: bool, batch: int, device: Device) -> Iterator[Layout]:
+    folded = device.largest_cluster > 1
     for blocks in CLUSTER_SIZES:
         clusters = device.multiprocessors // blocks
         if blocks > device.largest_cluster or batch > clusters * STREAMS_OF_A_CLUSTER[-1]:
             continue
         streams = _share(batch, clusters, STREAMS_OF_A_CLUSTER)
         for resident in (3, 2, 1, 0):
-            yield Layout.of(weights, blocks=blocks, streams=streams, half=half, folded=True, resident=resident)
+            yield Layout.of(weights, blocks=blocks, streams=streams, half=half, folded=folded, resident=resident)
     if half:
         for streams in _from(STREAMS_OF_A_TENSOR_BLOCK, _share(batch, device.multiprocessors, STREAMS_OF_A_TENSOR_BLOCK)):
             yield Layout.of(weights, blocks=1, streams=streams, half=True, tensor=True, resident=0)
     for streams in _from(STREAMS_OF_A_BLOCK, _share(batch, device.multiprocessors, STREAMS_OF_A_BLOCK)):
         for resident in (3, 1, 0) if streams == 1 else (0,):
-            yield Layout.of(weights, blocks=1, streams=streams, half=half, resident=resident)
+            yield Layout.of(weights, blocks=1, streams=streams, half=half, folded=folded, resident=resident)
 
 
 def _share(batch: int, groups: int, sizes: tuple[int, ...]) -> int:

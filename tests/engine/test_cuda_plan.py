@@ -25,9 +25,9 @@ SIZE_C = random_weights(num_layers=30, residual_channels=128, skip_channels=256)
         (SIZE_B, True, 20, H200, dict(blocks=16, streams=4)),
         (SIZE_B, True, 1000, H200, dict(blocks=1, streams=8, tensor=True, folded=False)),
         (SIZE_B, True, 100_000, H200, dict(blocks=1, streams=32, tensor=True)),
-        (SIZE_B, False, 1000, H200, dict(blocks=1, streams=4, tensor=False)),
+        (SIZE_B, False, 1000, H200, dict(blocks=1, streams=4, tensor=False, folded=True)),
         (SIZE_B, True, 100_000, L4, dict(blocks=1, streams=16, tensor=True)),  # 32 would not fit
-        (SIZE_B, False, 1, L4, dict(blocks=1, streams=1, resident=0)),
+        (SIZE_B, False, 1, L4, dict(blocks=1, streams=1, resident=0, folded=False)),
     ],
 )
 def test_plans(weights, half, batch, device, expected):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
-from emulator.emulator import COMPILER, NO_COMPILER, Deadlock, EmulatorEngine
+from emulator.emulator import COMPILER, NO_COMPILER, Deadlock, Emulator, EmulatorEngine
 from laws import conditioning_for
 
+from speechvq.engine.cuda import CudaEngine
+from speechvq.engine.cuda_plan import Device
 from speechvq.engine.reference import ReferenceEngine
 from speechvq.engine.weights import random_weights
 
@@ -97,6 +100,18 @@ def test_bits_do_not_depend_on_the_cluster():
         for blocks, resident, threads in ((1, 0, 64), (8, 2, 64))
     ]
     np.testing.assert_array_equal(scores[1], scores[0])
+
+
+def test_float32_audio_does_not_depend_on_the_batch():
+    weights = random_weights(hop_length=4, **(SMALL | dict(num_layers=2)))
+    small_gpu = Device((9, 0), 232448, 32, 16)  # few multiprocessors, so that few streams fill them
+    engine = CudaEngine(weights, "float32", Emulator(schedule=1, device=small_gpu))
+    batches = {1: (16, 1), 3: (16, 2), 9: (8, 4), 17: (1, 1)}
+    assert {batch: (engine.layout(batch).blocks, engine.layout(batch).streams) for batch in batches} == batches
+    conditioning = conditioning_for(weights, 17, 1)
+    drawn = [decode(engine, conditioning[:batch], seeds=range(batch)) for batch in batches]
+    for fewer, more in itertools.pairwise(drawn):
+        np.testing.assert_array_equal(more[: len(fewer)], fewer)
 
 
 # Deliberate faults, each a line that could be thought superfluous. The emulator must notice them all.
