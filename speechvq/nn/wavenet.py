@@ -1,7 +1,7 @@
 """The WaveNet decoder, for training: all samples of a crop at once.
 
 Activations are kept as [B, T, channels], so that every product over all samples is
-one matrix product; on CPUs this trains about twice as fast as Conv1d.
+one matrix product.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from speechvq.config import DecoderConfig
 from speechvq.nn.conv import ResidualStack
+from speechvq.nn.gated import gated
 
 CLASSES = 256
 SILENCE = CLASSES // 2
@@ -69,17 +70,12 @@ class WaveNetDecoder(nn.Module):
         Returns:
             [B, A, T]; position t sees samples before t.
         """
-        B, T = samples.shape
-        R = self.config.residual
         # The one place where "before t" happens: position t reads sample t - 1, the first one reads silence.
         x = F.embedding(F.pad(samples[:, :-1], (1, 0), value=SILENCE), self.embedding)
-        told = conditioning.permute(0, 3, 1, 2)[:, :, None]  # [B, N, 1, L, 2R]
+        told = conditioning.permute(0, 3, 1, 2).unbind(2)  # L of [B, N, 2R]
         gates = []
-        for layer, (gate, dilation) in enumerate(zip(self.gate.unbind(0), self.config.dilations, strict=True)):
-            taps = [_delay(x, k * dilation) for k in range(self.config.kernel - 1, 0, -1)]
-            a = F.linear(torch.cat([*taps, x], dim=-1), torch.cat(gate.unbind(0), dim=-1))
-            a = a.view(B, -1, self.hop_length, 2 * R) + told[:, :, :, layer]
-            z = (torch.tanh(a[..., :R]) * torch.sigmoid(a[..., R:])).view(B, T, R)
+        for layer, dilation in enumerate(self.config.dilations):
+            z = gated(x, told[layer], self.gate[layer], dilation)
             gates.append(z)
             if layer < self.config.layers - 1:
                 x = x + F.linear(z, self.residual[layer], self.residual_bias[layer])
@@ -133,10 +129,6 @@ class Conditioner(nn.Module):
     def gates(self, frames: Tensor) -> Tensor:
         """[B, C, N] -> [B, L, 2R, N]."""
         return self.leave(frames).unflatten(1, self.shape)
-
-
-def _delay(x: Tensor, steps: int) -> Tensor:
-    return F.pad(x, (0, 0, steps, 0))[:, : x.shape[1]]
 
 
 def _cosines(classes: int, channels: int) -> Tensor:
