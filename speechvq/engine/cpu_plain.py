@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -40,6 +41,7 @@ class PlainScratch(NamedTuple):
     gate: np.ndarray  # [2R]
     gated: np.ndarray  # [L, R]
     skip: np.ndarray
+    rectified: np.ndarray
     hidden: np.ndarray
     logits: np.ndarray
     probabilities: np.ndarray
@@ -54,54 +56,71 @@ def add_product(matrix, x, out):
 
 
 @njit(nogil=True)
+def rectified(values, out):
+    """out = relu(values)."""
+    for i in range(len(values)):
+        out[i] = max(values[i], np.float32(0))
+
+
+@njit(nogil=True)
+def copy(values, out):
+    """out = values: a loop compiles in a tenth of the time that assigning an array takes."""
+    for i in range(len(values)):
+        out[i] = values[i]
+
+
+@njit(nogil=True)
 def step(w, s, time, previous, conditioning):
     """One sample's logits, from the previous sample and one frame of conditioning [L, 2R]."""
     layers, taps, channels = w.gate.shape[0], w.gate.shape[1], w.gate.shape[2]
-    zero = np.float32(0)
-    s.residual[0] = w.embedding[previous]
-    s.skip[:] = w.skip_bias
+    copy(w.embedding[previous], s.residual[0])
+    copy(w.skip_bias, s.skip)
     for layer in range(layers):
         dilation, first = w.dilations[layer], s.rings[layer]
         ring = s.rings[layer + 1] - first
         x, z = s.residual[layer], s.gated[layer]
-        s.history[first + time % ring] = x
-        s.gate[:] = conditioning[layer]
+        copy(x, s.history[first + time % ring])
+        copy(conditioning[layer], s.gate)
         for tap in range(taps):
             past = time - (taps - 1 - tap) * dilation
             if past >= 0:
                 add_product(w.gate[layer, tap], s.history[first + past % ring], s.gate)
         for i in range(channels):
-            z[i] = np.tanh(s.gate[i]) / (np.float32(1) + np.exp(-s.gate[channels + i]))
+            z[i] = math.tanh(s.gate[i]) / (np.float32(1) + math.exp(-s.gate[channels + i]))
         add_product(w.skip[layer], z, s.skip)
         if layer < layers - 1:
-            s.residual[layer + 1] = x
-            s.residual[layer + 1] += w.residual_bias[layer]
+            for i in range(channels):
+                s.residual[layer + 1, i] = x[i] + w.residual_bias[layer, i]
             add_product(w.residual[layer], z, s.residual[layer + 1])
-    s.hidden[:] = w.hidden_bias
-    add_product(w.hidden, np.maximum(s.skip, zero), s.hidden)
-    np.maximum(s.hidden, zero, s.hidden)
-    s.logits[:] = w.output_bias
+    copy(w.hidden_bias, s.hidden)
+    rectified(s.skip, s.rectified)
+    add_product(w.hidden, s.rectified, s.hidden)
+    rectified(s.hidden, s.hidden)
+    copy(w.output_bias, s.logits)
     add_product(w.output, s.hidden, s.logits)
 
 
 def _entry(digest):
     @cached
-    def decode(w, s, start, frames, first_frame, seed, temperature, top_p, previous, teacher, samples, log_probabilities):
-        """Draw samples [n] of one stream; with a teacher, take the given ones and write log-probabilities [n, A]."""
-        scale = sharpness(temperature)
-        for i in range(len(samples)):
+    def decode(w, s, b, start, frames, first_frame, seed, temperature, top_p, teacher, samples, log_probabilities):
+        """Draw stream b's samples [B, 1 + n] after the first; with a teacher, score them: [B, n, A]."""
+        scale = np.float32(1) if teacher else sharpness(temperature)
+        for i in range(samples.shape[1] - 1):
             time = start + i
-            step(w, s, time, previous, frames[time // w.hop_length - first_frame])
-            top = s.logits.max()
+            step(w, s, time, samples[b, i], frames[time // w.hop_length - first_frame, b])
+            top, total = np.float32(-np.inf), np.float32(0)
+            for k in range(len(s.logits)):
+                top = max(top, s.logits[k])
+            for k in range(len(s.logits)):
+                s.probabilities[k] = math.exp((s.logits[k] - top) * scale)
+                total += s.probabilities[k]
             if teacher:
-                total = np.log(np.sum(np.exp(s.logits - top)))
-                log_probabilities[i] = s.logits - top - total
+                for k in range(len(s.logits)):
+                    log_probabilities[b, i, k] = s.logits[k] - top - math.log(total)
             else:
-                s.probabilities[:] = np.exp((s.logits - top) * scale)
                 if top_p < 1:
                     keep_nucleus(s.probabilities, np.float32(top_p))
-                samples[i] = pick(s.probabilities, uniform_at(seed, time))
-            previous = samples[i]
+                samples[b, i + 1] = pick(s.probabilities, uniform_at(seed, time))
         return digest
 
     return decode
@@ -137,7 +156,7 @@ class PlainEngine(Engine):
         w = self.weights
         L, R, S, A = w.num_layers, w.residual_channels, w.skip_channels, w.num_classes
         rings = np.concatenate([[0], np.cumsum((w.kernel_size - 1) * w.dilations + 1)])
-        shapes = [(rings[-1], R), None, (L, R), (2 * R,), (L, R), (S,), (S,), (A,), (A,)]
+        shapes = [(rings[-1], R), None, (L, R), (2 * R,), (L, R), (S,), (S,), (S,), (A,), (A,)]
         return PlainScratch(*[rings if shape is None else np.zeros(shape, np.float32) for shape in shapes])
 
     def _pack_frames(self, conditioning: np.ndarray) -> np.ndarray:
@@ -145,18 +164,21 @@ class PlainEngine(Engine):
 
     def _run(self, state: EngineState, n: int, forced: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
         teacher = forced is not None
-        samples = forced.copy() if teacher else np.zeros((state.batch, n), self.weights.sample_dtype)
+        samples = np.zeros((state.batch, 1 + n), np.int64)  # the one before, then those given or drawn
+        samples[:, 0] = state.samples
+        if teacher:
+            samples[:, 1:] = forced
         log_probabilities = np.zeros((state.batch, n if teacher else 0, self.weights.num_classes), np.float32)
 
         def stream(b: int) -> None:
             decode(
-                self._weights, state.private[b], state.position, state.frames[:, b], state.first_frame, state.seeds[b],
-                state.temperature, state.top_p, state.samples[b], teacher, samples[b], log_probabilities[b],
+                self._weights, state.private[b], b, state.position, state.frames, state.first_frame, state.seeds[b],
+                state.temperature, state.top_p, teacher, samples, log_probabilities,
             )  # fmt: skip
 
         with announced("the plain decoder"), ThreadPoolExecutor(min(self.threads, state.batch)) as pool:
             list(pool.map(stream, range(state.batch)))
-        return samples, log_probabilities if teacher else None
+        return samples[:, 1:].astype(self.weights.sample_dtype), log_probabilities if teacher else None
 
     def taps(self, state: EngineState) -> dict[str, np.ndarray]:
         names = ("residual", "gated", "skip", "hidden", "logits")
