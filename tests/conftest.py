@@ -10,7 +10,7 @@ import pytest
 
 RATE = 16000
 TINY = [
-    "encoder.channels=16", "encoder.layers=2", "encoder.code_dim=8", "quantizer.codebook_size=16",
+    "encoder.channels=16", "encoder.layers=2", "encoder.code_dim=8", "quantizer.codebook_size=16", "quantizer.jitter=0.3",
     "decoder.layers=4", "decoder.residual=8", "decoder.skip=8", "decoder.dilation_cycle=4",
     "decoder.condition_channels=16", "decoder.condition_layers=2", "decoder.speaker_dim=4",
     "train.steps=16", "train.quantize_from=3", "train.decoder_from=6", "train.batch_size=2",

@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 from conftest import RATE, voice
 
 import speechvq
@@ -49,8 +50,13 @@ def test_convert_writes_a_file_as_long_as_its_source(recording, model, tmp_path)
 def test_a_folder_with_a_broken_file_converts_the_rest(recording, model, tmp_path, capsys):
     write(recording.parent / "deep" / "two.wav", voice(2, 0.3, 150.0), RATE)
     (recording.parent / "bad.wav").write_bytes(b"junk")
+    # A header says nothing of this one: the fault shows only when its samples are read.
+    soundfile.write(recording.parent / "nan.wav", np.full(800, np.nan, np.float32), RATE, subtype="FLOAT")
     assert main(["convert", *model, "--speaker", "low", str(recording.parent), "-o", str(tmp_path / "out")]) == 1
-    assert "bad.wav" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "2 of 4 failed" in error
+    assert "bad.wav" in error
+    assert "nan.wav" in error
     assert sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.wav")) == ["deep/two.wav", "one.wav"]
 
 
