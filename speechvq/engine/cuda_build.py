@@ -12,7 +12,7 @@ from speechvq.errors import BackendUnavailable
 from speechvq.files import atomic_file
 
 SOURCE = "wavenet.cu"
-HEADERS = ("device.h", "draw.h", "product.h")
+HEADERS = ("device.h", "draw.h", "exchange.h", "layout.h", "product.h")
 # No contraction: the arithmetic is written out, so that it is the same bits everywhere.
 OPTIONS = ("--std=c++17", "--fmad=false", "--ptxas-options=-v")
 

@@ -1,6 +1,6 @@
 """How the decoder is dealt out over a GPU: sizes, shared memory, and the order of the weights that the kernel expects.
 
-Mirrors the structures of wavenet.cu and product.h; the kernel asserts that both agree on the size of shared memory.
+Mirrors layout.h and product.h; the kernel asserts that both agree on the size of shared memory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EXCHANGES = 5
 
 
 class Run(ctypes.Structure):
-    """The kernel's argument; see `Run` in wavenet.cu."""
+    """The kernel's argument; see `Run` in layout.h."""
 
     _fields_ = [
         *[
@@ -249,7 +249,7 @@ class Layout:
         return np.ascontiguousarray(np.moveaxis(dealt.reshape(*dealt.shape[:2], 2 * self.padded_residual, dealt.shape[-1]), -1, 0))
 
     def pack_weights(self, weights: DecoderWeights) -> np.ndarray:
-        """The weights of all blocks, as `Weights[BLOCKS]` of wavenet.cu, uint8."""
+        """The weights of all blocks, as `Weights[BLOCKS]` of layout.h, uint8."""
         R, S, A = self.padded_residual, self.padded_skip, self.padded_classes
         residual, residual_bias = weights.residual, weights.residual_bias
         if self.layers == 1:

@@ -102,6 +102,7 @@ def test_bits_do_not_depend_on_the_cluster():
     np.testing.assert_array_equal(scores[1], scores[0])
 
 
+@pytest.mark.slow
 def test_float32_audio_does_not_depend_on_the_batch():
     weights = random_weights(hop_length=4, **(SMALL | dict(num_layers=2)))
     small_gpu = Device((9, 0), 232448, 32, 16)  # few multiprocessors, so that few streams fill them
