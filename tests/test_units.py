@@ -83,6 +83,7 @@ def test_batches_are_the_utterances_whatever_their_order_on_disk(tmp_path):
                 for utt, row in zip(some.utts, some.rows(), strict=True)
             ]
             assert seen == sorted(rows.items())
+            assert all(len(some.ids) <= size or len(some) == 1 for some in read.batches(size))
 
 
 def test_batches_added_equal_utterances_added(tmp_path):
