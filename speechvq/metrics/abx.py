@@ -1,7 +1,8 @@
 """ABX: is X, a phone, closer to A, the same phone, than to B, another phone in the same context?
 
-Error rates are averaged as the ZeroSpeech challenges do: over the triples of one
-context, over contexts, over speakers, and last over ordered pairs of phones.
+Error rates are averaged as Libri-light's evaluation and the ZeroSpeech challenges do:
+over the triples of one context (and speaker of X), over those, over speakers of A and
+B, and last over ordered pairs of phones.
 """
 
 from __future__ import annotations
@@ -68,19 +69,19 @@ def abx(
 
 
 class _Mean:
-    """Errors of cells, averaged over contexts, then speakers, then phone pairs."""
+    """Errors of cells, averaged over the cells of a speaker, then speakers, then phone pairs."""
 
     def __init__(self):
         self.triples = 0
-        self._cells: dict[tuple, dict[tuple, list[float]]] = {}
+        self._cells: dict[tuple[str, str], dict[str, list[float]]] = {}
 
-    def add(self, phones: tuple, speakers: tuple, to_a: np.ndarray, to_b: np.ndarray, own: bool) -> None:
+    def add(self, phones: tuple[str, str], speaker: str, to_a: np.ndarray, to_b: np.ndarray, own: bool) -> None:
         # to_a [X, A] and to_b [X, B] are distances; where X and A are one set, a token is not compared with itself.
         wrong = (to_b[:, None, :] < to_a[:, :, None]) + 0.5 * (to_b[:, None, :] == to_a[:, :, None])
         if own:
             wrong = wrong[~np.eye(len(wrong), dtype=bool)]
         if wrong.size:
-            self._cells.setdefault(phones, {}).setdefault(speakers, []).append(float(wrong.mean()))
+            self._cells.setdefault(phones, {}).setdefault(speaker, []).append(float(wrong.mean()))
             self.triples += wrong.size
 
     def value(self) -> float | None:
@@ -108,12 +109,11 @@ def _score_context(items: list[Item], distances: np.ndarray, within: _Mean, acro
             if b_speaker != speaker or b_phone == phone:
                 continue
             b = tokens[b_speaker, b_phone]
-            within.add((phone, b_phone), (speaker,), distances[np.ix_(a, a)], distances[np.ix_(a, b)], own=True)
+            within.add((phone, b_phone), speaker, distances[np.ix_(a, a)], distances[np.ix_(a, b)], own=True)
             for x_speaker, x_phone in tokens:
                 if x_phone == phone and x_speaker != speaker:
                     x = tokens[x_speaker, x_phone]
-                    key = (speaker, x_speaker)
-                    across.add((phone, b_phone), key, distances[np.ix_(x, a)], distances[np.ix_(x, b)], own=False)
+                    across.add((phone, b_phone), speaker, distances[np.ix_(x, a)], distances[np.ix_(x, b)], own=False)
 
 
 @njit(cache=True, parallel=True)

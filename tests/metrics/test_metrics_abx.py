@@ -85,13 +85,15 @@ def test_agrees_with_counting_every_triple(distance):
             continue
         near, far = warped(tokens[x], tokens[a]), warped(tokens[x], tokens[b])
         kind = "within" if ix.speaker == ia.speaker else "across"
-        speakers = cells[kind].setdefault((ia.phone, ib.phone), {})
-        speakers.setdefault((ia.speaker, ix.speaker), []).append(0.5 if abs(near - far) < 1e-12 else float(far < near))
+        speakers = cells[kind].setdefault((ia.phone, ib.phone), {}).setdefault(ia.speaker, {})
+        speakers.setdefault(ix.speaker, []).append(0.5 if abs(near - far) < 1e-12 else float(far < near))
     result = abx(items, tokens, distance, max_tokens=40)
     for kind, pairs in cells.items():
-        expected = np.mean([np.mean([np.mean(triples) for triples in pair.values()]) for pair in pairs.values()])
+        by_speaker = [[[np.mean(cell) for cell in x.values()] for x in pair.values()] for pair in pairs.values()]
+        expected = np.mean([np.mean([np.mean(x) for x in pair]) for pair in by_speaker])
         assert getattr(result, kind) == pytest.approx(expected, abs=2e-3 if distance == "cosine" else 1e-12)
-        assert getattr(result, f"{kind}_triples") == sum(len(t) for pair in pairs.values() for t in pair.values())
+        count = sum(len(cell) for pair in pairs.values() for x in pair.values() for cell in x.values())
+        assert getattr(result, f"{kind}_triples") == count
 
 
 def test_chance_is_half_and_separate_phones_are_perfect():
