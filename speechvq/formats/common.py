@@ -1,12 +1,10 @@
-"""What every format shares: the batch that flows, and the sidecar `speechvq.json`."""
+"""What every format shares: the batch that flows, and what a sequence of integers alone does not say."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,8 +14,6 @@ from speechvq.alignment import Alignment
 from speechvq.errors import FormatError
 from speechvq.units import Units
 
-SIDECAR = "speechvq.json"
-SIDECAR_FORMAT = 1
 quote = json.encoder.encode_basestring
 
 
@@ -127,84 +123,3 @@ def paths(batch: Batch) -> list[str]:
 def stems(paths: list[str]) -> list[str]:
     """The names of files without folder and suffix."""
     return [path.rpartition("/")[2].rpartition(".")[0] or path.rpartition("/")[2] for path in paths]
-
-
-class SidecarWriter:
-    """Write `speechvq.json` while batches go by; one utterance a line, so that it streams.
-
-    Args:
-        path: the file.
-        format: name of the format beside it.
-        meta: its constants.
-    """
-
-    def __init__(self, path: Path, format: str, meta: Meta):
-        self._path, self._format, self._meta = path, format, meta
-
-    def through(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Yield the batches, noting each utterance."""
-        head = {
-            "speechvq": SIDECAR_FORMAT,
-            "format": self._format,
-            "codebook_size": self._meta.codebook_size,
-            "hop_length": self._meta.hop_length,
-            "sample_rate": self._meta.sample_rate,
-            "unit_rate": self._meta.rate,
-            "model_hash": self._meta.model_hash,
-            "dedup": self._meta.dedup,
-            "columns": ["num_samples", "gain_db", "speaker", "path"],
-        }
-        with open(self._path, "w", encoding="utf-8") as out:
-            out.write(json.dumps(head, indent=1)[:-2] + ',\n "utterances": {')
-            comma = "\n"
-            for batch in batches:
-                columns = [map(str, batch.num_samples.tolist()), map("{:.4f}".format, batch.gain_db.tolist())]
-                columns.append(map(quote, batch.speakers))
-                if any(batch.audio):
-                    columns.append(map(quote, paths(batch)))
-                values = map(", ".join, zip(*columns, strict=True))
-                lines = [f"{quote(utt)}: [{value}]" for utt, value in zip(batch.utts, values, strict=True)]
-                out.write(comma + ",\n".join(lines))
-                comma = ",\n"
-                yield batch
-            out.write("\n}}\n")
-
-
-@dataclass(frozen=True)
-class Sidecar:
-    """A `speechvq.json` that was read: constants, and [num_samples, gain_db, speaker, path if known] by utterance."""
-
-    meta: Meta
-    utterances: Mapping[str, list]
-
-    @cached_property
-    def by_path(self) -> dict[str, str]:
-        """The utterance of each recording whose path is known."""
-        return {entry[3]: utt for utt, entry in self.utterances.items() if len(entry) > 3}
-
-
-def read_sidecar(directory: str | os.PathLike) -> Sidecar | None:
-    """Read `speechvq.json`.
-
-    Args:
-        directory: where it lies.
-
-    Returns:
-        None where there is none.
-
-    Raises:
-        FormatError: it is broken or newer.
-    """
-    path = Path(directory) / SIDECAR
-    if not path.exists():
-        return None
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data["speechvq"] != SIDECAR_FORMAT:
-            raise FormatError(
-                f"{path} has format {data['speechvq']}, this speechvq reads {SIDECAR_FORMAT}: update speechvq"
-            )
-        constants = {key: data[key] for key in ("codebook_size", "hop_length", "sample_rate", "model_hash", "dedup")}
-        return Sidecar(Meta(**constants, home=Path(directory).absolute()), data["utterances"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"{path} is not as speechvq writes it ({error}): remove it and give its constants") from None

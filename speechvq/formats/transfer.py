@@ -12,7 +12,8 @@ from speechvq.corpus import DataDir
 from speechvq.errors import FormatError
 from speechvq.files import atomic_dir
 from speechvq.formats import load_format
-from speechvq.formats.common import SIDECAR, Batch, Meta, Sidecar, SidecarWriter, read_sidecar
+from speechvq.formats.common import Batch, Meta
+from speechvq.formats.sidecar import SIDECAR, Sidecar, SidecarWriter, read_sidecar
 from speechvq.units import UnitsBatch, UnitsDir, UnitsWriter
 
 
@@ -143,22 +144,12 @@ def _incoming(batch: Batch, sidecar: Sidecar | None, meta: Meta) -> UnitsBatch:
     utts = batch.utts
     samples, gains, speakers = batch.num_samples, batch.gain_db, batch.speakers
     if sidecar:
-        if batch.audio:
-            utts = [sidecar.by_path.get(path, utt) for path, utt in zip(batch.audio, utts, strict=True)]
-        known = [_known(sidecar, utt) for utt in utts]
-        samples = np.array([entry[0] for entry in known], np.int64)
-        gains = np.array([entry[1] for entry in known], np.float64)
-        speakers = [entry[2] for entry in known]
+        known = list(map(sidecar.find, utts, batch.audio)) if batch.audio else list(map(sidecar.find, utts))
+        utts = [entry.utt for entry in known]
+        samples = np.array([entry.num_samples for entry in known], np.int64)
+        gains = np.array([entry.gain_db for entry in known], np.float64)
+        speakers = [entry.speaker for entry in known]
     # Deduplicated units do not last as long as their audio did.
     samples = batch.lengths * meta.hop_length if samples is None or shortened else samples
     gains = np.zeros(len(batch)) if gains is None else gains
     return UnitsBatch(utts, batch.ids, batch.lengths, samples, gains, speakers or [""] * len(batch))
-
-
-def _known(sidecar: Sidecar, utt: str) -> list:
-    try:
-        return sidecar.utterances[utt]
-    except KeyError:
-        raise FormatError(
-            f"{sidecar.meta.home}/{SIDECAR} does not know '{utt}': remove it and give its constants"
-        ) from None

@@ -107,6 +107,7 @@ def test_lhotse_loads_truncates_and_pads(units, corpus, tmp_path):
     lhotse.validate(cuts)
     assert {cut.id: cut.load_units().tolist() for cut in cuts} == {utt: row[0] for utt, row in ROWS.items()}
     cut = cuts["p2-a"]
+    assert cut.load_units().dtype == np.int32  # torch embeds no uint16
     assert cut.load_audio().shape == (1, 8 * HOP)
     assert cut.supervisions[0].text == "FOUR FIVE" and cut.supervisions[0].speaker == "p2"
     assert cut.truncate(duration=cut.duration / 2).load_units().tolist() == [5, 5, 6, 6]

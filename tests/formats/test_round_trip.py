@@ -131,6 +131,62 @@ def test_the_sidecar_is_plain_json_with_the_constants_and_durations(units, tmp_p
     assert data["utterances"]["p226-015"] == [units.entry("p226-015").num_samples, -1.875, "p226"]
 
 
+def test_rows_in_another_order_or_left_out_still_find_what_is_known(units, tmp_path):
+    export_units(units, "kaldi-text", tmp_path / "out")
+    path = tmp_path / "out" / "units.txt"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[20:] + lines[:10]))
+    import_units(tmp_path / "out", "kaldi-text", tmp_path / "back")
+    kept = set(list(units)[20:] + list(units)[:10])
+    expected = [(e, ids) for e, ids in contents(units) if e.utt in kept]
+    got = contents(UnitsDir(tmp_path / "back"))
+    assert [(e.utt, e.num_samples, e.gain_db, e.speaker, ids) for e, ids in got] == [
+        (e.utt, e.num_samples, e.gain_db, e.speaker, ids) for e, ids in expected
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace('"p226-015"', '"other"'), "does not know 'p226-015'"),
+        (lambda text: text.replace('"speechvq": 1', '"speechvq": 2'), "has format 2.*update speechvq"),
+        (lambda text: text.replace('"hop_length"', '"hop"'), "not as speechvq writes it"),
+        (lambda text: text.replace('"hop_length": 64', '"hop_length": "64"'), "hop_length must be"),
+        (lambda text: json.dumps(json.loads(text)), "one a line"),
+        (lambda text: text[: len(text) // 2], "not as speechvq writes it|does not know"),
+    ],
+)
+def test_a_spoilt_sidecar_says_so(units, tmp_path, change, message):
+    export_units(units, "kaldi-text", tmp_path / "out")
+    path = tmp_path / "out" / "speechvq.json"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(FormatError, match=message):
+        import_units(tmp_path / "out", "kaldi-text", tmp_path / "back")
+
+
+def test_an_utterance_twice_is_refused(units, tmp_path):
+    export_units(units, "kaldi-text", tmp_path / "out")
+    path = tmp_path / "out" / "units.txt"
+    path.write_text(path.read_text() + path.read_text().splitlines()[3] + "\n")
+    with pytest.raises(FormatError, match="p225-003.*not twice"):
+        import_units(tmp_path / "out", "kaldi-text", tmp_path / "back")
+
+
+def test_numbers_too_large_to_be_units_are_refused(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "units.txt").write_text("a 1\nb 18446744073709551617\n")
+    with pytest.raises(FormatError, match="line 2"):
+        import_units(tmp_path / "in", "kaldi-text", tmp_path / "back", K, HOP, RATE)
+
+
+def test_durations_of_other_utterances_are_refused(units, tmp_path):
+    export_units(units, "textless", tmp_path / "out", dedup=True)
+    path = tmp_path / "out" / "transcript.durations"
+    path.write_text(path.read_text().replace("p226-015\t", "p226-015\t1 "))
+    with pytest.raises(FormatError, match="durations of 'p226-015'"):
+        import_units(tmp_path / "out", "textless", tmp_path / "back")
+
+
 def test_constants_that_contradict_the_sidecar_are_refused(units, tmp_path):
     export_units(units, "npz", tmp_path / "out")
     with pytest.raises(FormatError, match="says hop_length 64, not 65"):
