@@ -47,7 +47,7 @@ def test_size_b(arch, half, batch):
     device = DEVICES[arch]
     assert architecture(device.compute_capability) == arch
     registers, spilled = account(choose_layout(random_weights(**SIZE_B), half, batch, device), arch)
-    assert registers <= 255 and spilled <= 64
+    assert registers <= 255 and spilled <= 128
 
 
 @pytest.mark.slow
@@ -59,7 +59,7 @@ def test_every_plan(arch, sizes, half):
     layouts = {choose_layout(weights, half, batch, DEVICES[arch]) for batch in (1, 16, 64, 1000, 10000)}
     for layout in layouts:
         _, spilled = account(layout, arch)
-        assert spilled <= 64
+        assert spilled <= 128
 
 
 def test_the_kernel_on_clusters_waits_for_bytes_not_for_barriers():
