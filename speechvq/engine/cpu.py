@@ -33,6 +33,11 @@ def available_forms() -> tuple[str, ...]:
     return tuple(forms)
 
 
+def default_threads() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def make_cpu_engine(
     weights: DecoderWeights, precision: str = "auto", threads: int | None = None, form: str | None = None
 ) -> Engine:
@@ -52,8 +57,7 @@ def make_cpu_engine(
         InputError: no such form, or fewer than one thread.
     """
     form = form or os.environ.get(FORM_VARIABLE) or available_forms()[0]
-    threads = len(os.sched_getaffinity(0)) if threads is None and hasattr(os, "sched_getaffinity") else threads
-    threads = threads if threads is not None else os.cpu_count() or 1
+    threads = default_threads() if threads is None else threads
     if form not in FORMS:
         raise InputError(f"no form {form!r} of the decoder: choose one of {', '.join(FORMS)}")
     if threads < 1:

@@ -35,7 +35,7 @@ SHAPES = [
     Shape("odd", dict(num_layers=3, residual_channels=13, skip_channels=27, num_classes=50, hop_length=7), batch=3),
     Shape("kernel3", dict(num_layers=5, residual_channels=24, skip_channels=40, kernel_size=3, dilation_cycle=3, hop_length=20)),
     Shape("one_layer", dict(num_layers=1, residual_channels=32, skip_channels=16, hop_length=30), batch=1),
-    Shape("size_D", dict(num_layers=20, residual_channels=32, skip_channels=128, hop_length=64), batch=1, frames=12),
+    Shape("deep", dict(num_layers=20, residual_channels=32, skip_channels=128, dilation_cycle=7, hop_length=64), batch=1, frames=4),
     Shape("many_streams", dict(num_layers=4, residual_channels=20, skip_channels=16, num_classes=300, hop_length=10), batch=11),
 ]
 
