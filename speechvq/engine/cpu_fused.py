@@ -145,14 +145,11 @@ class FusedEngine(Engine):
         R, S, A, rows = s.x.shape[1], s.skip.shape[1], s.logits.shape[1], 2 * form.lanes
         plan = np.zeros(1, PLAN)
         arrays = {name: value for name, value in (w._asdict() | s._asdict()).items() if isinstance(value, np.ndarray)}
-        arrays |= {"frames": state.frames, "seeds": state.seeds, "dilations": self.weights.dilations}
-        for name in set(arrays) & set(PLAN.names):
+        arrays |= {"layer_weights": w.layers, "frames": state.frames, "seeds": state.seeds, "dilations": self.weights.dilations}
+        for name in set(arrays) & set(PLAN.names) - {"layers"}:
             plan[name] = arrays[name].ctypes.data
         for name, array, axis in (
-            ("chain_step", w.chain, 0),
-            ("past_weights_step", w.past_weights, 0),
-            ("past_tap_step", w.past_weights, 1),
-            ("skip_weights_step", w.skip_weights, 0),
+            ("layer_step", w.layers, 0),
             ("history_step", s.history, 0),
             ("slot_bytes", s.history, 1),
             ("sums_step", s.sums, 0),
@@ -162,7 +159,7 @@ class FusedEngine(Engine):
             plan[name] = array.strides[axis]
         for name, value in (
             ("layers", len(w.gate_scale)),
-            ("past_taps", w.past_weights.shape[1]),
+            ("past_taps", self.weights.kernel_size - 1),
             ("R", R),
             ("S", S),
             ("A", A),
@@ -174,7 +171,10 @@ class FusedEngine(Engine):
             ("A_groups", A // rows),
             ("R_steps", R // form.columns),
             ("S_steps", S // form.columns),
+            ("past_at", w.past_at),
+            ("past_tap_step", w.past_tap_step),
             ("residual_at", w.residual_at),
+            ("skip_at", w.skip_at),
             ("z_scale", w.z_scale),
             ("hidden_peak", w.hidden_peak),
             ("output_peak", w.output_peak),

@@ -41,8 +41,8 @@ add_product_1, add_product_n = make_add_product(1), make_add_product(TILE)
 SIZES = ["layers", "past_taps", "R", "S", "A", "num_classes", "hop_length", "rings", "dilations"]
 COUNTS = ["gate_groups", "residual_groups", "S_groups", "A_groups", "R_steps", "S_steps"]  # of the products
 WEIGHTS = [
-    *["embedding", "chain", "chain_step", "residual_at", "past_weights", "past_weights_step", "past_tap_step"],
-    *["skip_weights", "skip_weights_step", "hidden_weights", "output_weights", "x_scale"],
+    *["embedding", "layer_weights", "layer_step", "past_at", "past_tap_step", "residual_at", "skip_at"],
+    *["hidden_weights", "output_weights", "x_scale"],
     *["gate_scale", "residual_scale", "residual_bias", "skip_scale", "skip_bias"],
     *["hidden_scale", "hidden_bias", "output_scale", "output_bias"],
 ]
@@ -84,7 +84,7 @@ def gate_layer(form, p, cursors, b, tile, frame, layer):
     """z of one layer, for `tile` streams from b on."""
     row, state = 8 * p.R, p.layers * 8 * p.R
     x, sums = ring_slot(p, cursors, layer, 0) + b * p.history_step, p.past + b * state + layer * row
-    weights, scale = p.chain + layer * p.chain_step, p.gate_scale + layer * row
+    weights, scale = p.layer_weights + layer * p.layer_step, p.gate_scale + layer * row
     add_product(form, weights, x, p.history_step, sums, state, tile, p.gate_groups, p.R_steps)
     for q in range(b, b + tile):
         here = q * state + layer * row
@@ -95,7 +95,7 @@ def gate_layer(form, p, cursors, b, tile, frame, layer):
 @njit(nogil=True)
 def residual_layer(form, p, cursors, b, tile, layer):
     """The input of layer + 1."""
-    weights, row = p.chain + layer * p.chain_step + p.residual_at, 4 * p.R
+    weights, row = p.layer_weights + layer * p.layer_step + p.residual_at, 4 * p.R
     z, dz = p.z + (b * p.layers + layer) * p.slot_bytes, p.layers * p.slot_bytes
     add_product(form, weights, z, dz, p.sums + b * p.sums_step, p.sums_step, tile, p.residual_groups, p.R_steps)
     scale, bias = p.residual_scale + layer * row, p.residual_bias + layer * row
@@ -109,7 +109,7 @@ def residual_layer(form, p, cursors, b, tile, layer):
 def skip_layer(form, p, b, tile, layer):
     """Add one layer's z to the skip sums."""
     z, dz = p.z + (b * p.layers + layer) * p.slot_bytes, p.layers * p.slot_bytes
-    weights, sums = p.skip_weights + layer * p.skip_weights_step, p.skip_sums + b * 4 * p.S
+    weights, sums = p.layer_weights + layer * p.layer_step + p.skip_at, p.skip_sums + b * 4 * p.S
     add_product(form, weights, z, dz, sums, 4 * p.S, tile, p.S_groups, p.R_steps)
 
 
@@ -117,7 +117,7 @@ def skip_layer(form, p, b, tile, layer):
 def past_layer(form, p, cursors, b, tile, time, layer):
     """What one layer's past taps give the sample after this one."""
     sums, dsums = p.past + (b * p.layers + layer) * 8 * p.R, p.layers * 8 * p.R
-    weights = p.past_weights + layer * p.past_weights_step
+    weights = p.layer_weights + layer * p.layer_step + p.past_at
     for tap in range(p.past_taps):
         back = (p.past_taps - tap) * integers_at(p.dilations, p.layers)[layer] - 1
         if time >= back:

@@ -20,9 +20,7 @@ class FusedWeights(NamedTuple):
     """Everything that a sample needs and no sample changes. R, S, A are here those filled up to whole groups."""
 
     embedding: np.ndarray  # float32 [A, R]
-    chain: np.ndarray  # uint8 [L, bytes]: the current tap, then the residual: what the next layer waits for
-    past_weights: np.ndarray  # uint8 [L, K-1, bytes], oldest first
-    skip_weights: np.ndarray  # uint8 [L, bytes]
+    layers: np.ndarray  # uint8 [L, bytes]: current tap, past taps (oldest first), residual, skip, as they are read
     hidden_weights: np.ndarray  # uint8 [bytes]
     output_weights: np.ndarray  # uint8 [bytes]
     gate_scale: np.ndarray  # float32 [L, 2R], what one unit of an integer sum is worth; so all `scale`
@@ -38,7 +36,10 @@ class FusedWeights(NamedTuple):
     z_scale: float  # units of a z to 1
     hidden_peak: float  # the most units that an activation may have, lest a sum overflow
     output_peak: float
-    residual_at: int  # where in a layer's chain the residual begins
+    past_at: int  # where in a layer's bytes the past taps begin, and so on
+    past_tap_step: int
+    residual_at: int
+    skip_at: int
     dilations: np.ndarray
     rings: np.ndarray  # int64 [L+1], where each layer's ring of slots begins
 
@@ -139,7 +140,7 @@ def pack(weights: DecoderWeights, form: type[Float32]) -> FusedWeights:
         """in_panels over the leading axes."""
         outer = groups.shape[:-4]
         rows = [in_panels(form, matrix, columns) for matrix in groups.reshape(-1, *groups.shape[-4:])]
-        return _copied(np.array(rows, np.uint8).reshape(*outer, -1))
+        return np.array(rows, np.uint8).reshape(*outer, -1)
 
     def filled(vector: np.ndarray, size: int, value: float = 0) -> np.ndarray:
         out = aligned((*vector.shape[:-1], size), np.float32)
@@ -161,18 +162,19 @@ def pack(weights: DecoderWeights, form: type[Float32]) -> FusedWeights:
         skip_scale = skip_scale / z_scale
 
     current = each(gate_rows[:, -1], R)
-    residual = np.zeros((L, len(in_panels(form, plain_groups(np.zeros((R, R), np.int32), R, lanes), R))), np.uint8)
+    past = each(gate_rows[:, :-1], R)
+    residual = np.zeros((L, current.shape[1] // 2), np.uint8)
     if L > 1:
         residual[:-1] = each(np.array([rows for rows, _, _ in residuals]), R)
+    blocks = [current, past.reshape(L, -1), residual, each(skip_rows, R)]
+    starts = np.cumsum([block.shape[1] for block in blocks])
     scales = np.array([scale.ravel() for _, scale, _ in residuals] or np.zeros((0, R))) / z_scale
     spans = (K - 1) * w.dilations + 1
     return FusedWeights(
         embedding=filled(w.embedding, R),
-        chain=_copied(np.concatenate([current, residual], axis=1)),
-        past_weights=each(gate_rows[:, :-1], R),
-        skip_weights=each(skip_rows, R),
-        hidden_weights=each(hidden_rows, S),
-        output_weights=each(output_rows, S),
+        layers=_copied(np.concatenate(blocks, axis=1)),
+        hidden_weights=_copied(each(hidden_rows, S)),
+        output_weights=_copied(each(output_rows, S)),
         gate_scale=filled(np.array([s.ravel() for _, s, _ in gates]) / x_scale[:, None], 2 * R),
         residual_scale=filled(scales, R),
         residual_bias=filled(w.residual_bias, R),
@@ -186,7 +188,10 @@ def pack(weights: DecoderWeights, form: type[Float32]) -> FusedWeights:
         z_scale=z_scale,
         hidden_peak=hidden_peak,
         output_peak=output_peak,
-        residual_at=current.shape[1],
+        past_at=int(starts[0]),
+        past_tap_step=past.shape[2],
+        residual_at=int(starts[1]),
+        skip_at=int(starts[2]),
         dilations=w.dilations,
         rings=np.concatenate([[0], np.cumsum(spans)]).astype(np.int64),
     )
