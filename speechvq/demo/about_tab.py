@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import gradio as gr
 
 from speechvq.codec import Codec
-from speechvq.demo.figures import PHONES_FILE
+from speechvq.demo.figures import PhoneTable
 from speechvq.demo.studio import Studio
 from speechvq.nn.conv import count_parameters
 
@@ -40,12 +38,12 @@ def describe(studio: Studio, name: str) -> str:
     """Markdown about a model: facts, its card, its metrics, commands."""
     codec = studio.codec(name)
     file = codec.path / "card.md"
-    card = file.read_text(encoding="utf-8") if file.exists() else "*This model came without a card.*"
+    card = file.read_text(encoding="utf-8") if file.exists() else f"# The model {name}\n\nThis model came without a card."
     voice = codec.speakers[0]
     parts = [
-        f"## The model {name}\n\n{_table(facts(codec))}",
         card,
-        _metrics(codec),
+        f"## In figures\n\n{_table(facts(codec))}",
+        _metrics(studio.phones[name]),
         f"## Without this page\n\n```bash\n{SHELL.format(model=name, voice=voice)}\n```",
         f"From Python, through this page's API:\n\n```python\n{CLIENT.format(voice=voice)}\n```",
         "How it works: a convolutional encoder turns sound into a row of units from a codebook; a WaveNet, told the units and "
@@ -68,14 +66,12 @@ def facts(codec: Codec) -> dict[str, str]:
     }
 
 
-def _metrics(codec: Codec) -> str:
-    file = codec.path / PHONES_FILE
-    if not file.exists():
+def _metrics(phones: PhoneTable | None) -> str:
+    if phones is None:
         return ""
-    results = json.loads(file.read_text(encoding="utf-8"))
-    rows = {row["name"]: f"{100 * row['accuracy']:.1f} %" for row in results["accuracy"]}
-    rows["Bits a second"] = f"{results['bitrate']['bits_per_second']:.0f}"
-    return f"## How well units tell phones\n\nShare of frames whose phone is guessed right from the unit alone.\n\n{_table(rows)}"
+    rows = {name: f"{100 * right:.1f} % (95 % interval {100 * low:.1f}–{100 * high:.1f})" for name, right, low, high in phones.scores}
+    rows["Bits a second"] = f"{phones.bits:.0f}"
+    return f"## How well units tell phones\n\nShare of frames whose phone is guessed right from the unit alone, beside simpler guesses.\n\n{_table(rows)}"
 
 
 def _table(rows: dict[str, str]) -> str:

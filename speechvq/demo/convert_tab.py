@@ -27,15 +27,15 @@ def convert_tab(studio: Studio, model: gr.Dropdown, own: gr.State, rate: int) ->
     limits, codec = studio.limits, studio.codec(studio.first)
     gr.Markdown("Say something, choose voices, and hear the same words from them. The model turns your speech into a row of numbers, and speaks these numbers again as somebody else.")
     with gr.Row(equal_height=False):
-        with gr.Column(scale=5, min_width=320):
+        with gr.Column(scale=5, min_width=280):
             source = widgets.recorder("convert-source", "Your recording", rate, limits.seconds)
-        with gr.Column(scale=4, min_width=300):
+        with gr.Column(scale=4, min_width=280):
             voices = gr.Dropdown(codec.speakers, value=codec.speakers[:1], multiselect=True, max_choices=limits.voices, label="Voices", info=f"One or several, up to {limits.voices}.", elem_id="convert-voices")
             seed, temperature = sampling_controls()
             with gr.Row():
                 go = gr.Button("Convert", variant="primary", elem_id="convert-go", min_width=120)
                 stop = gr.Button("Stop", elem_id="convert-stop", min_width=80)
-    shown = widgets.results("convert-results", "convert-source")
+    shown = widgets.results("convert-results", "convert-source", "#convert-go")
 
     @in_a_sentence
     def convert(value: str, names: list[str], seed: float, temperature: float, model: str, own: dict):
@@ -48,5 +48,6 @@ def convert_tab(studio: Studio, model: gr.Dropdown, own: gr.State, rate: int) ->
 
     inputs = [source, voices, seed, temperature, model, own]
     running = go.click(convert, inputs, shown, concurrency_limit=limits.jobs, concurrency_id=WORK, trigger_mode="once", show_progress="hidden", api_visibility="private")
+    running.then(None, None, None, js="() => SpeechVQ.end('convert-results')")
     stop.click(None, None, None, js="() => SpeechVQ.stop('convert-results')", cancels=[running])
     return voices

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,33 +24,53 @@ PHONES_FILE = "phones.json"
 Likely = dict[int, list[tuple[str, float]]]
 
 
-def likely_phones(model: Path) -> Likely:
-    """The phones that each unit most often meets.
+@dataclass(frozen=True)
+class PhoneTable:
+    """What was measured of a model's units against phones.
 
     Args:
-        model: a model directory; its `phones.json`, where there is one, is what
+        likely: unit -> up to three (phone, share) that it most often meets, the likeliest first.
+        scores: (what guessed the phone, share of frames guessed right, its interval's ends).
+        bits: per second, of the units.
+    """
+
+    likely: Likely
+    scores: list[tuple[str, float, float, float]]
+    bits: float
+
+
+def read_phone_table(model: Path) -> PhoneTable | None:
+    """The phone table of a model directory.
+
+    Args:
+        model: the directory; its `phones.json`, where there is one, is what
             `speechvq evaluate units --json` printed for this model.
 
     Returns:
-        unit -> up to three (phone, share), the likeliest first; empty without the file.
+        the table; None without the file.
 
     Raises:
         InputError: the file is there but is not what evaluate prints.
     """
     path = model / PHONES_FILE
     if not path.exists():
-        return {}
+        return None
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
-        counts, classes = np.asarray(results["counts"], np.float64), results["classes"]
-        totals = counts.sum(axis=1)
-        best = np.argsort(-counts, axis=1, kind="stable")[:, :LIKELY]
-        return {
-            unit: [(classes[c], round(counts[unit, c] / totals[unit], 3)) for c in best[unit] if counts[unit, c] > 0]
-            for unit in np.flatnonzero(totals).tolist()
-        }
+        scores = [(row["name"], float(row["all"]), *map(float, row["all_interval"])) for row in results["accuracy"]]
+        likely = _likely(np.asarray(results["counts"], np.float64), results["classes"])
+        return PhoneTable(likely, scores, float(results["bitrate"]["bits_per_second"]))
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise InputError(f"{path} is not what 'speechvq evaluate units --json' prints ({error})") from None
+
+
+def _likely(counts: np.ndarray, classes: list[str]) -> Likely:
+    totals = counts.sum(axis=1)
+    best = np.argsort(-counts, axis=1, kind="stable")[:, :LIKELY]
+    return {
+        unit: [(classes[c], round(counts[unit, c] / totals[unit], 3)) for c in best[unit] if counts[unit, c] > 0]
+        for unit in np.flatnonzero(totals).tolist()
+    }
 
 
 def unit_view(codec: Codec, samples: np.ndarray, units: Units, gain: float, likely: Likely) -> str:
@@ -60,7 +81,7 @@ def unit_view(codec: Codec, samples: np.ndarray, units: Units, gain: float, like
         samples: [T] of the recording at the model's rate.
         units: of the recording.
         gain: that levelled it, in dB.
-        likely: from `likely_phones`.
+        likely: of its phone table; empty where there is none.
     """
     image = spectrogram(codec, apply_gain(samples, gain))
     return json.dumps(

@@ -48,4 +48,23 @@ def build_page(studio: Studio) -> gr.Blocks:
 
 def theme() -> gr.themes.Base:
     """Quiet colours and the system's own fonts, so that nothing is fetched."""
-    return gr.themes.Soft(primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=MONO, radius_size="md")
+    soft = gr.themes.Soft(primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=MONO, radius_size="md")
+    return soft.set(
+        block_title_background_fill="transparent",
+        block_title_background_fill_dark="transparent",
+        block_title_text_color="*body_text_color",
+        block_title_text_color_dark="*body_text_color",
+        block_title_padding="0",
+        body_background_fill="*neutral_50",
+        block_border_width="1px",
+        input_border_width="1px",
+        # The theme's own grey is too faint to read.
+        body_text_color_subdued="*neutral_500",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color="*neutral_500",
+        block_info_text_color_dark="*neutral_400",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover_dark="*primary_500",
+    )

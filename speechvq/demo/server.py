@@ -102,7 +102,6 @@ def running(studio: Studio, host: str, port: int | None, auth: tuple[str, str] |
             max_file_size=1,
             footer_links=["api", "settings"],
             theme=theme(),
-            css=widgets.css(),
             head=widgets.head(),
             app_kwargs={"middleware": [Middleware(Guard, max_body=limits.upload_bytes)]},
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 import gradio as gr
 
 from speechvq.codec import Codec
-from speechvq.demo.figures import Likely, likely_phones
+from speechvq.demo.figures import PhoneTable, read_phone_table
 from speechvq.demo.limits import Limits
 from speechvq.errors import InputError, SpeechVQError
 
@@ -27,12 +27,12 @@ class Studio:
     Args:
         codecs: by the name that the page shows; the first is where everybody begins.
         limits: what a visitor may ask for.
-        likely: the phones that units stand for, by the same names.
+        phones: what is known of their units' phones, by the same names.
     """
 
     codecs: dict[str, Codec]
     limits: Limits
-    likely: dict[str, Likely]
+    phones: dict[str, PhoneTable | None]
 
     @property
     def first(self) -> str:
@@ -65,7 +65,7 @@ def open_studio(models: Sequence[Path], limits: Limits) -> Studio:
         codecs[name] = Codec(path, threads=1)
         # The first decode compiles the engine: better now than while the first visitor waits.
         codecs[name].decode(codecs[name].units([0]), codecs[name].speakers[0])
-    return Studio(codecs, limits, {name: likely_phones(codec.path) for name, codec in codecs.items()})
+    return Studio(codecs, limits, {name: read_phone_table(codec.path) for name, codec in codecs.items()})
 
 
 def _name(path: Path) -> str:

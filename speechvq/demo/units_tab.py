@@ -33,21 +33,21 @@ def units_tab(studio: Studio, model: gr.Dropdown, own: gr.State, rate: int) -> g
     limits, codec = studio.limits, studio.codec(studio.first)
     gr.Markdown("What the model hears: each coloured block is a unit, under the sound it stands for. Click or drag to select, cut and repeat, and hear what becomes of it.")
     source = widgets.recorder("units-source", "Your recording", rate, limits.seconds)
-    strip = widgets.unit_strip("units-strip", "units-source", any(studio.likely.values()))
+    strip = widgets.unit_strip("units-strip", "units-source", any(studio.phones.values()))
     with gr.Row(equal_height=False):
-        with gr.Column(scale=5, min_width=320):
+        with gr.Column(scale=5, min_width=280):
             text = gr.Textbox(label="Units as text", info="Numbers from left to right. What you change here changes above.", lines=3, max_lines=6, buttons=["copy"], elem_id="units-text")
-            with gr.Row(equal_height=True):
+            with gr.Row(equal_height=False):
                 formats = gr.Dropdown(list(FORMATS), value="kaldi-text", label="Format", elem_id="units-format", min_width=160)
                 export = gr.Button("Download units", elem_id="units-export", min_width=140)
-        with gr.Column(scale=4, min_width=300):
+        with gr.Column(scale=4, min_width=280):
             voice = gr.Dropdown(codec.speakers, value=codec.speakers[0], label="Voice", elem_id="units-voice")
             seed, temperature = sampling_controls()
             with gr.Row():
                 everything = gr.Button("Speak all", variant="primary", elem_id="units-speak", min_width=100)
                 selection = gr.Button("Speak selection", elem_id="units-speak-selection", min_width=120)
                 stop = gr.Button("Stop", elem_id="units-stop", min_width=70)
-    shown = widgets.results("units-results", "units-source", keep=3)
+    shown = widgets.results("units-results", "units-source", "#units-speak, #units-speak-selection", keep=3)
     saved = widgets.downloader()
 
     @in_a_sentence
@@ -55,7 +55,8 @@ def units_tab(studio: Studio, model: gr.Dropdown, own: gr.State, rate: int) -> g
         codec = studio.codec(model)
         samples = recording(value, codec.sample_rate, limits.seconds)
         units, gain = codec.encode_levelled(samples)
-        return unit_view(codec, samples, units, gain, studio.likely[model]), format_units(units.ids)
+        phones = studio.phones[model]
+        return unit_view(codec, samples, units, gain, phones.likely if phones else {}), format_units(units.ids)
 
     @in_a_sentence
     def say(text: str, name: str, seed: float, temperature: float, model: str, own: dict):
@@ -87,6 +88,8 @@ def units_tab(studio: Studio, model: gr.Dropdown, own: gr.State, rate: int) -> g
     inputs = [text, voice, seed, temperature, model, own]
     all_of_it = everything.click(say, inputs, shown, **work)
     part = selection.click(say_selection, inputs, shown, js="(text, ...rest) => [SpeechVQ.strips['units-strip'].selected(), ...rest]", **work)
+    for running in (all_of_it, part):
+        running.then(None, None, None, js="() => SpeechVQ.end('units-results')")
     stop.click(None, None, None, js="() => SpeechVQ.stop('units-results')", cancels=[all_of_it, part])
     export.click(download, [text, formats, model], saved, **light)
     return voice

@@ -29,16 +29,16 @@ def voice_tab(studio: Studio, model: gr.Dropdown, own: gr.State, rate: int, chos
     limits = studio.limits
     gr.Markdown("Teach the model a voice from about half a minute of speech. It lives in this browser session only: nothing is written down, and a reload forgets it.")
     with gr.Row(equal_height=False):
-        with gr.Column(scale=5, min_width=320):
+        with gr.Column(scale=5, min_width=280):
             source = widgets.recorder("voice-source", "Speech of one person", rate, limits.enrol_seconds)
             gr.Markdown(READ_THIS, elem_classes="sv-quiet")
-        with gr.Column(scale=4, min_width=300):
+        with gr.Column(scale=4, min_width=280):
             name = gr.Textbox("me", label="Name of the voice", info="One word.", max_length=24, elem_id="voice-name")
             consent = gr.Checkbox(label=CONSENT, elem_id="voice-consent")
             with gr.Row():
                 go = gr.Button("Learn this voice", variant="primary", elem_id="voice-go", min_width=140)
                 stop = gr.Button("Stop", elem_id="voice-stop", min_width=80)
-            report = gr.HTML(status("Record some speech, tick the box, and start. It takes about half a minute."), elem_id="voice-report", elem_classes="sv-host")
+            report = gr.HTML(status("Record some speech, tick the box, and start. It takes about half a minute."), elem_id="voice-report", elem_classes="sv-host", apply_default_css=False, padding=False)
 
     @in_a_sentence
     def learn(value: str, name: str, agreed: bool, model: str, own: dict):

@@ -14,19 +14,16 @@ EXAMPLES = {"wind.mp3": "The north wind", "numbers.mp3": "Numbers", "question.mp
 
 
 def head() -> str:
-    """What the page's <head> carries: all scripts and the example recordings, so that nothing else is fetched."""
+    """What the page's <head> carries: style sheet, scripts and the example recordings, so that nothing else is fetched."""
     examples = [
         {"name": label, "data": base64.b64encode((STATIC / "examples" / file).read_bytes()).decode()}
         for file, label in EXAMPLES.items()
     ]
     scripts = [(STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS]
     data = f"window.SpeechVQExamples = {json.dumps(examples)};"
-    return "".join(f"<script>{script}</script>" for script in (data, *scripts))
-
-
-def css() -> str:
-    """The page's style sheet."""
-    return (STATIC / "page.css").read_text(encoding="utf-8")
+    # Gradio would confine a sheet given as `css` to the inner of the page; ours sets its margins too.
+    sheet = (STATIC / "page.css").read_text(encoding="utf-8")
+    return f"<style>{sheet}</style>" + "".join(f"<script>{script}</script>" for script in (data, *scripts))
 
 
 def recorder(name: str, label: str, sample_rate: int, seconds: float, examples: bool = True) -> gr.HTML:
@@ -43,15 +40,16 @@ def recorder(name: str, label: str, sample_rate: int, seconds: float, examples: 
     return _widget(name, "recorder", options)
 
 
-def results(name: str, source: str, keep: int = 1) -> gr.HTML:
+def results(name: str, source: str, starts: str, keep: int = 1) -> gr.HTML:
     """Cards that play what is made, while it is made; the value is a message of `takes.speak`.
 
     Args:
         name: of the widget in the page.
         source: name of the recorder whose audio plays beside them.
+        starts: CSS selector of the buttons that start a job.
         keep: how many jobs stay on view.
     """
-    return _widget(name, "results", {"name": name, "source": source, "keep": keep})
+    return _widget(name, "results", {"name": name, "source": source, "starts": starts, "keep": keep})
 
 
 def unit_strip(name: str, source: str, likely: bool) -> gr.HTML:
@@ -74,4 +72,4 @@ def _widget(name: str, kind: str, options: dict) -> gr.HTML:
     # Gradio finds the events that a widget may send by their quoted names in this script.
     script = f"SpeechVQ.{kind}(element, props, watch, (event) => trigger(event), {json.dumps(options)}); /* 'change' 'edited' */"
     template = f'<div class="sv-widget sv-{kind}"></div>'
-    return gr.HTML("", html_template=template, js_on_load=script, elem_id=name, elem_classes="sv-host", padding=False)
+    return gr.HTML("", html_template=template, js_on_load=script, elem_id=name, elem_classes="sv-host", padding=False, apply_default_css=False)

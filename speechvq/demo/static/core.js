@@ -77,7 +77,7 @@ window.SpeechVQ = { sources: {}, strips: {}, players: {} };
       const from = Math.floor((bar / bars) * total), to = Math.floor(((bar + 1) / bars) * total);
       let peak = 0;
       if (from < made) for (let i = from; i < Math.min(to, made); i += 3) peak = Math.max(peak, Math.abs(samples[i]));
-      const height = from < made ? Math.max(2, (peak / top) * (h - 6)) : 2;
+      const height = from < made ? Math.max(2, Math.min(1, peak / top) * (h - 6)) : 2;
       c.fillStyle = from >= made ? empty : bar / bars < played ? accent : rest;
       c.beginPath(); c.roundRect(bar * step, (h - height) / 2, step - 1.5, height, 1.2); c.fill();
     }

@@ -63,7 +63,8 @@
     const root = element.querySelector(".sv-results");
     const listen = el("input", { type: "checkbox", checked: true });
     const cards = el("div", { class: "sv-cards" });
-    const empty = el("p", { class: "sv-empty" }, "What is made plays here, while it is made.");
+    const hint = "What is made plays here, while it is made.";
+    const empty = el("p", { class: "sv-empty", role: "status" }, hint);
     root.append(el("div", { class: "sv-results-head" }, el("div", { class: "sv-label" }, "Result"), el("label", { class: "sv-check" }, listen, " play while it is made")), empty, cards);
     let jobs = [], live = null;
 
@@ -79,6 +80,7 @@
       jobs = [job, ...jobs];
       for (const old of jobs.splice(options.keep)) old.nodes.forEach((node) => { node.querySelectorAll("audio").forEach((audio) => { audio.pause(); URL.revokeObjectURL(audio.src); }); node.remove(); });
       empty.hidden = true;
+      cards.hidden = false;
       cards.prepend(...job.nodes);
       if (live) live.close();
       live = listen.checked ? new Live(message.rate) : null;
@@ -95,8 +97,28 @@
       });
     });
     listen.addEventListener("change", () => { if (!listen.checked && live) { live.close(); live = null; } });
-    S.players[options.name] = { stop() { if (live) live.close(); live = null; if (jobs[0]) jobs[0].cards.forEach((card) => card.stop()); } };
+    // From the click until the first message or the end, say that the job waits.
+    let busy = false;
+    const wait = () => {
+      if (busy) return;
+      busy = true;
+      if (live) live.close();
+      empty.textContent = "Waiting for a free processor …";
+      empty.hidden = false;
+      cards.hidden = options.keep === 1;
+    };
+    const end = () => {
+      busy = false;
+      empty.textContent = hint;
+      empty.hidden = jobs.length > 0;
+      cards.hidden = false;
+    };
+    document.addEventListener("click", (event) => {
+      if (event.target.closest && event.target.closest(options.starts)) wait();
+    });
+    S.players[options.name] = { end, stop() { end(); if (live) live.close(); live = null; if (jobs[0]) jobs[0].cards.forEach((card) => card.stop()); } };
   };
 
+  S.end = (name) => { if (S.players[name]) S.players[name].end(); };
   S.stop = (name) => { if (S.players[name]) S.players[name].stop(); };
 })();
