@@ -44,3 +44,9 @@ def test_rare_contexts_lean_on_the_shorter_one():
     phones = np.array([0, 1] * 50 + [2, 3])
     assert ContextMap([ids], [phones], 2, 3, 4, strength=5).predict(np.array([2, 1]))[1] == 1
     assert ContextMap([ids], [phones], 2, 3, 4, strength=0.5).predict(np.array([2, 1]))[1] == 3
+
+
+def test_the_start_of_an_utterance_is_a_context_of_its_own():
+    # Unit 0 is phone 1 at the start, and phone 2 behind another unit 0.
+    learned = ContextMap([np.array([0, 0])] * 9, [np.array([1, 2])] * 9, 2, 3, 3, strength=0.1)
+    np.testing.assert_array_equal(learned.predict(np.array([0, 0, 0])), [1, 2, 2])

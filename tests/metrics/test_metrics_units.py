@@ -21,6 +21,7 @@ def test_counts_by_hand():
 def test_map_takes_the_majority_and_unseen_units_the_commonest_phone():
     np.testing.assert_array_equal(units.majority_map(COUNTS), [0, 1, 2, 0])
     assert units.majority_class(COUNTS) == 0
+    np.testing.assert_array_equal(units.majority_map(np.array([[0, 0, 0], [1, 5, 2]])), [1, 1])
 
 
 def test_accuracy_is_of_the_frames_scored_not_of_those_mapped():
@@ -76,3 +77,5 @@ def test_bitrate_by_hand():
     utterances = [np.array([0, 0, 1]), np.array([1])]
     assert units.bitrate(utterances, 2.0) == pytest.approx(2.0)
     assert units.bitrate(utterances, 2.0, dedup=True) == pytest.approx(3 / 2 * (np.log2(3) - 2 / 3))
+    # Runs 0, 1, 0, 1: four symbols of one bit in four seconds.
+    assert units.bitrate([np.array([0, 1, 1, 1, 0, 1])], 4.0, dedup=True) == pytest.approx(1.0)
