@@ -34,12 +34,13 @@ class Sampling:
     Args:
         seed: the same seed gives the same audio on one backend and precision.
         temperature: below 1 keeps closer to the likely; 0 takes the likeliest.
-        top_p: draw only from the likeliest classes that together hold this share.
+        top_p: draw only from the likeliest classes that together hold this share. With all of them, the
+            improbable ones that a small decoder still allows add up to hoarseness; egs/arctic/RESULTS.md has the figures.
     """
 
     seed: int = 0
     temperature: float = 1.0
-    top_p: float = 1.0
+    top_p: float = 0.8
 
 
 class Codec:

@@ -66,7 +66,7 @@ class Trainer:
     def cost(self, step: int) -> float:
         """Work of a step, in multiply-adds up to a constant, for an honest estimate of the time left."""
         train = self.config.train
-        encoder = count_parameters(self.model.encoder) / 4
+        encoder = count_parameters(self.model.encoder) / 16  # most of it runs at frame rate
         if not self.decodes(step):
             return train.warmup_batch_size * encoder
         return train.batch_size * (encoder + count_parameters(self.model.decoder) - count_parameters(self.model.decoder.conditioner))
