@@ -15,8 +15,9 @@ from speechvq.errors import InputError
 from speechvq.evaluate.labelled import LabelledUnits
 from speechvq.metrics.mfcc import VARIANTS, KMeans, Variant, add_deltas, at_unit_rate, mfcc, speaker_statistics
 
-# What k-means sees: frames of that many utterances at least, so that they come from many voices.
-FIT_FRAMES = 20_000
+# What k-means sees: this many units, of that many utterances at least, so that they come from many voices.
+FIT_UNITS = 20_000
+FIT_UNITS_PER_CENTRE = 100
 FIT_UTTERANCES = 400
 
 
@@ -70,15 +71,16 @@ class Baseline:
     ):
         self.codebook_size, self.unit_seconds = codebook_size, unit_seconds
         rng = np.random.default_rng(seed)
+        wanted = max(FIT_UNITS, FIT_UNITS_PER_CENTRE * codebook_size)
         num_units = {}
         for utt in rng.permutation(data.utterances):
             num_units[str(utt)] = int(data.duration(str(utt)) / unit_seconds)
-            if len(num_units) >= FIT_UTTERANCES and sum(num_units.values()) >= FIT_FRAMES:
+            if len(num_units) >= FIT_UTTERANCES and sum(num_units.values()) >= wanted:
                 break
         total = sum(num_units.values())
         if total < codebook_size:
             raise InputError(f"{data.path} holds {total} units of audio: too few to fit {codebook_size} k-means centres")
-        which = np.sort(rng.permutation(total)[:FIT_FRAMES])
+        which = np.sort(rng.permutation(total)[:wanted])
         frames = cepstra(data, num_units)
 
         def fit(variant: Variant) -> KMeans:
