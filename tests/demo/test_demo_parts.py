@@ -32,7 +32,6 @@ from speechvq.errors import AudioError, InputError
 from speechvq.formats import FORMATS
 
 
-
 def as_base64(samples, rate, **options) -> str:
     file = io.BytesIO()
     soundfile.write(file, samples, rate, **options)
