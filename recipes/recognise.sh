@@ -38,8 +38,11 @@ sets="$train $test"
 at() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] && printf '\n== stage %s: %s\n' "$1" "$2"; }
 
 if at 1 "prepare"; then
-    [ -n "$corpus" ] || { echo "recognise.sh: --corpus PATH is missing" >&2; exit 2; }
-    python "$recipes/prepare_$prepare.py" "$corpus" data
+    # Another recipe may have prepared it, and added phone times.
+    if [ ! -e "data/$train/wav.scp" ]; then
+        [ -n "$corpus" ] || { echo "recognise.sh: --corpus PATH is missing" >&2; exit 2; }
+        python "$recipes/prepare_$prepare.py" "$corpus" data
+    fi
 fi
 
 if at 2 "encode"; then
