@@ -49,7 +49,9 @@ class Units:
         if ids.ndim != 1 or (ids.size and not np.issubdtype(ids.dtype, np.integer)):
             raise UnitsError(f"units must be one row of integers, not {ids.dtype} of shape {ids.shape}")
         if ids.size and (ids.min() < 0 or ids.max() >= self.codebook_size):
-            raise UnitsError(f"unit {ids.max() if ids.min() >= 0 else ids.min()} lies outside a codebook of {self.codebook_size}")
+            raise UnitsError(
+                f"unit {ids.max() if ids.min() >= 0 else ids.min()} lies outside a codebook of {self.codebook_size}"
+            )
         object.__setattr__(self, "ids", ids.astype(id_dtype(self.codebook_size)))
 
     def __len__(self) -> int:
@@ -218,9 +220,15 @@ class UnitsWriter:
         model_hash: of the model that made the units; empty for units from elsewhere.
     """
 
-    def __init__(self, path: str | os.PathLike, codebook_size: int, hop_length: int, sample_rate: int, model_hash: str = ""):
+    def __init__(
+        self, path: str | os.PathLike, codebook_size: int, hop_length: int, sample_rate: int, model_hash: str = ""
+    ):
         self._meta = dict(
-            format=FORMAT, codebook_size=codebook_size, hop_length=hop_length, sample_rate=sample_rate, model_hash=model_hash
+            format=FORMAT,
+            codebook_size=codebook_size,
+            hop_length=hop_length,
+            sample_rate=sample_rate,
+            model_hash=model_hash,
         )
         self._dtype = id_dtype(codebook_size)
         self._context = atomic_dir(path)
@@ -235,7 +243,9 @@ class UnitsWriter:
         self._index.write("\t".join(COLUMNS) + "\n")
         return self
 
-    def add(self, utt: str, ids: np.ndarray, num_samples: int | None = None, gain_db: float = 0.0, speaker: str = "") -> None:
+    def add(
+        self, utt: str, ids: np.ndarray, num_samples: int | None = None, gain_db: float = 0.0, speaker: str = ""
+    ) -> None:
         """Append one utterance.
 
         Args:
