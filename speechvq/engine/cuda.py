@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
@@ -14,10 +13,11 @@ from speechvq.engine.cuda_layout import Layout, Run
 from speechvq.engine.cuda_plan import Device, choose_layout
 from speechvq.engine.reference import log_softmax
 from speechvq.engine.weights import DecoderWeights
-from speechvq.errors import BackendUnavailable
+from speechvq.errors import BackendUnavailable, InputError
 
 PRECISIONS = {"auto": "float16", "float16": "float16", "float32": "float32"}
-GREEDY = 1e30  # what logits are multiplied with at temperature 0: all but the likeliest vanish
+GREEDY = 1e30  # what logits are multiplied with at temperature 0 or next to it: all but the likeliest vanish
+MOST_SAMPLES = 2**32 - 2**20  # the kernel counts them in 32 bits: three days of 16 kHz
 LAUNCH_SAMPLES = 8192  # of a launch, so that an interrupt is heeded
 LOGIT_BYTES = 1 << 28  # of one launch's logits, while scoring
 
@@ -80,13 +80,21 @@ class CudaEngine(Engine):
         if precision not in PRECISIONS:
             raise BackendUnavailable(f"it computes in float32 or float16, not in {precision}")
         super().__init__(weights, PRECISIONS[precision])
-        if launcher is None:
-            from speechvq.engine.cuda_driver import CudaDriver
-
-            launcher = CudaDriver()
-        self.launcher = launcher
         self._ready = cache(self._prepare)
-        self._ready(self.layout(1))  # what cannot run should fail here, not in the middle of a stream
+        if launcher is not None:
+            self.launcher = launcher
+            return
+        from speechvq.engine.cuda_driver import CudaDriver
+
+        self.launcher = CudaDriver()
+        self._decode_one()
+
+    def _decode_one(self) -> None:
+        """Draw a single sample: what cannot run fails while another engine can still be chosen."""
+        weights = self.weights
+        state = self.start(1, 0)
+        self.push(state, np.zeros((1, weights.num_layers, 2 * weights.residual_channels, 1), np.float32))
+        self.generate(state, 1)
 
     def layout(self, batch: int) -> Layout:
         """How this many streams are dealt out over the device."""
@@ -135,6 +143,8 @@ class CudaEngine(Engine):
         self, state: EngineState, time: int, n: int, previous: np.ndarray, given: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         private: CudaState = state.private
+        if time + n > MOST_SAMPLES:
+            raise InputError(f"a stream can have {MOST_SAMPLES} samples on a GPU, asked for {time + n}")
         layout, batch, dtype = private.layout, state.batch, state.samples.dtype
         buffer, zeros = self.launcher.buffer, self.launcher.zeros
         kernel, weights, embedding = self._ready(layout)
@@ -147,8 +157,8 @@ class CudaEngine(Engine):
             weights=weights.address, embedding=embedding.address, conditioning=private.conditioning.address,
             rings=private.rings.address, seeds=private.seeds.address, previous=previous.address,
             given=given and given.address, audio=audio.address, logits=logits and logits.address, taps=private.taps.address,
-            streams=batch, samples=n, time=ctypes.c_uint32(time).value, first_frame=state.first_frame,
-            sharpness=GREEDY if state.temperature == 0 else 1 / state.temperature, top_p=state.top_p,
+            streams=batch, samples=n, time=time, first_frame=state.first_frame,
+            sharpness=1 / max(state.temperature, 1 / GREEDY), top_p=state.top_p,
         )  # fmt: skip
         self.launcher.launch(kernel, layout, run)
         drawn = audio.read(dtype, (batch, n))
