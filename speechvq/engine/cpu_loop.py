@@ -17,7 +17,7 @@ from numba import njit
 from speechvq.engine.cpu_compile import cached, sources_digest
 from speechvq.engine.cpu_draw import keep_nucleus, sharpness, uniform_at
 from speechvq.engine.cpu_kernels import make_add_product
-from speechvq.engine.cpu_sync import give_way, load_acquire, pause, store_release
+from speechvq.engine.cpu_sync import give_way, load_acquire, pause, prefetch_to_read, prefetch_to_write, store_release
 from speechvq.engine.cpu_vectors import (
     BLOCK,
     block_sums,
@@ -34,6 +34,9 @@ from speechvq.engine.cpu_vectors import (
 )
 
 TILE = 4
+TOGETHER = 10  # layers that one thread tells the other of at once
+AHEAD = 5  # layers by which their memory is asked for in advance
+PAUSES = 16  # between two looks at a counter
 add_product_1, add_product_n = make_add_product(1), make_add_product(TILE)
 
 # R, S, A are filled up to whole groups; names of arrays stand for their addresses; a step is the bytes from one
@@ -245,18 +248,30 @@ def run_alone(form, p, first, last):
 
 @njit(nogil=True)
 def wait_for(address, value):
-    """Until a counter of the other thread reaches a value; the core is offered to others now and then."""
+    """Until a counter of the other thread reaches a value; the core is offered to others now and then.
+
+    Returns:
+        The counter, which may be further on.
+    """
     turns = 0
-    while load_acquire(address) < value:
-        pause()
+    reached = load_acquire(address)
+    while reached < value:
+        for _ in range(PAUSES):
+            pause()
         turns += 1
-        if turns % 4096 == 0:
+        if turns % 1024 == 0:
             give_way()
+        reached = load_acquire(address)
+    return reached
 
 
 @njit(nogil=True)
 def run_chain(form, p, share, layers_done, samples_done):
-    """One stream's gates and residuals, and the past taps from layer `share` on while the sample is drawn."""
+    """One stream's gates and residuals, and the past taps from layer `share` on while the sample is drawn.
+
+    A line of memory that the other thread has read must be fetched back before it is written: so z is told
+    of only every few layers, and its lines are asked for well before.
+    """
     cursors = begin(p)
     for i in range(p.num_samples):
         time = p.start + i
@@ -264,8 +279,14 @@ def run_chain(form, p, share, layers_done, samples_done):
         enter(form, p, cursors, 0, i)
         frame = time // p.hop_length - p.first_frame
         for layer in range(p.layers):
+            ahead = p.z + (layer + AHEAD) % p.layers * p.slot_bytes
+            for line in range(0, p.slot_bytes, 64):
+                prefetch_to_write(ahead + line)
             gate_layer(form, p, cursors, 0, 1, frame, layer)
-            store_release(layers_done, i * p.layers + layer + 1)
+            if layer % TOGETHER == TOGETHER - 1 or layer >= p.layers - 2:
+                store_release(layers_done, i * p.layers + layer + 1)
+            if layer % TOGETHER == TOGETHER - 2:
+                prefetch_to_write(layers_done)
             if layer < p.layers - 1:
                 residual_layer(form, p, cursors, 0, 1, layer)
         for layer in range(share, p.layers):
@@ -277,10 +298,15 @@ def run_chain(form, p, share, layers_done, samples_done):
 def run_side(form, p, share, layers_done, samples_done):
     """One stream's skip sums, the past taps of the layers before `share`, and the samples."""
     cursors = begin(p)
+    ready = 0
     for i in range(p.num_samples):
         time = p.start + i
         for layer in range(p.layers):
-            wait_for(layers_done, i * p.layers + layer + 1)
+            if ready <= i * p.layers + layer:
+                ready = wait_for(layers_done, i * p.layers + layer + 1)
+                here = p.z + layer * p.slot_bytes
+                for line in range(0, (ready - i * p.layers - layer) * p.slot_bytes, 64):
+                    prefetch_to_read(here + line)
             skip_layer(form, p, 0, 1, layer)
             if layer < share:
                 past_layer(form, p, cursors, 0, 1, time, layer)

@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from speechvq.engine.simd import I32, I64
+from speechvq.engine.simd import I8, I32, I64
 
 
 @intrinsic
@@ -55,3 +55,21 @@ def give_way(context):
         return context.get_dummy_value()
 
     return types.void(), emit
+
+
+def _make_prefetch(write: int):
+    @intrinsic
+    def prefetch(context, address):
+        def emit(context, b, signature, arguments):
+            place = b.inttoptr(arguments[0], I8.as_pointer())
+            kind = ir.FunctionType(ir.VoidType(), [place.type, I32, I32, I32])
+            function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
+            b.call(function, [place, ir.Constant(I32, write), ir.Constant(I32, 3), ir.Constant(I32, 1)])
+            return context.get_dummy_value()
+
+        return types.void(types.intp), emit
+
+    return prefetch
+
+
+prefetch_to_read, prefetch_to_write = _make_prefetch(0), _make_prefetch(1)
