@@ -18,7 +18,7 @@ prepare_demo() {
     python -c 'import gradio, playwright' 2>/dev/null \
         || python -m pip install --quiet -c constraints.txt 'gradio>=6' playwright \
         || { echo "skipped: gradio and playwright cannot be installed here"; exit 0; }
-    [ -n "${CHROMIUM:-}" ] || command -v chromium chromium-browser > /dev/null && return
+    [ -n "${CHROMIUM:-}" ] || command -v chromium > /dev/null || command -v chromium-browser > /dev/null && return
     if command -v apt-get > /dev/null && [ "$(id -u)" = 0 ]; then
         apt-get update -qq && apt-get install -y -qq chromium > /dev/null && return
     fi

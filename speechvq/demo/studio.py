@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import inspect
 import logging
 from collections.abc import Callable, Sequence
@@ -81,7 +82,8 @@ def in_a_sentence(handler: Callable) -> Callable:
         if isinstance(error, gr.Error):
             return error
         if isinstance(error, SpeechVQError):
-            text = str(error)
+            # The page shows messages as HTML, and some repeat what the visitor gave.
+            text = html.escape(str(error), quote=False)
             return gr.Error(text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else "."), title="Not done", print_exception=False)
         log.error("a handler of the page failed", exc_info=error)
         return gr.Error("Something failed on the server; its log says what. Try again.", title="Not done", print_exception=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import gradio as gr
 
 from speechvq.demo import widgets
@@ -72,8 +74,8 @@ def voice_tab(studio: Studio, model: gr.Dropdown, own: gr.State, rate: int, chos
 
 
 def status(text: str, share: float | None = None) -> str:
-    """A line, and a bar where work is going on; the line is ours or a checked name, never free text of a visitor."""
-    line = f'<p class="sv-status" role="status">{text}</p>'
+    """A line, and a bar that shows how far the work is."""
+    line = f'<p class="sv-status" role="status">{html.escape(text)}</p>'
     width = 0 if share is None else round(100 * share)
     bar = f'<div class="sv-meter" role="progressbar" aria-label="Progress" aria-valuenow="{width}" aria-valuemin="0" aria-valuemax="100"><div style="width:{width}%"></div></div>'
     return line + bar

@@ -18,7 +18,7 @@
     close() { if (this.context.state !== "closed") this.context.close(); }
   }
 
-  const slug = (text) => text.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "") || "voice";
+  const slug = (text) => text.replace(/\.\w+$/, "").replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "") || "voice";
 
   class Card {
     constructor(row, rate, source) {
