@@ -23,6 +23,8 @@ def build_page(studio: Studio) -> gr.Blocks:
     names = list(studio.codecs)
     rate = max(codec.sample_rate for codec in studio.codecs.values())
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+        # First, so that no handler of a tab takes an endpoint's name.
+        add_endpoints(studio)
         gr.HTML(f"<h1>{TITLE}</h1><p>Speech as a row of discrete units, and a fast WaveNet to hear them again.</p>", elem_id="sv-title")
         model = gr.Dropdown(names, value=studio.first, label="Model", visible=len(names) > 1, elem_id="model")
         own = gr.State({}, time_to_live=SESSION_SECONDS)
@@ -35,8 +37,6 @@ def build_page(studio: Studio) -> gr.Blocks:
                 voice_tab(studio, model, own, rate, (voices, voice))
             with gr.Tab("About", id="about"):
                 about_tab(studio, model)
-        add_endpoints(studio)
-
         def offer(name: str, own: dict):
             listed = choices(name, studio.codec(name), own)
             first = listed[0][1]
