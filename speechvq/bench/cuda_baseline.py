@@ -1,12 +1,10 @@
 """What a PyTorch user would do on a GPU: a cached WaveNet step, replayed from a CUDA graph, eager and compiled.
 
-`speechvq bench decode --backend cuda` runs it beside the engine, with the same weights and conditioning.
+`speechvq bench decode --backends cuda` runs it beside the engine, with the same weights and conditioning.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,52 +109,36 @@ class CachedStep:
         self.position.add_(1)
 
 
-def measure(
-    weights: DecoderWeights, conditioning: np.ndarray, precision: str = "float16", steps: int = 2000, repeats: int = 5
-) -> dict[str, float]:
-    """Samples a second of each stream that PyTorch reaches on the GPU, by the clock.
+class GraphStep:
+    """A CachedStep on the GPU, recorded once as a CUDA graph and replayed for every sample.
 
     Args:
         weights: the decoder's.
         conditioning: float32 [B, L, 2R, N].
         precision: `float16` or `float32`, of weights and activations.
-        steps: samples of one timed run.
-        repeats: timed runs, of which the median is taken.
-
-    Returns:
-        Samples a second and stream: `eager` and `compiled`, each replayed from a CUDA graph.
+        compiled: by torch.compile before it is recorded.
 
     Raises:
         BackendUnavailable: PyTorch sees no GPU.
     """
-    if not torch.cuda.is_available():
-        raise BackendUnavailable("PyTorch sees no GPU: there is nothing to compare the cuda backend with")
-    rates = {}
-    with torch.inference_mode():
-        for name in ("eager", "compiled"):
-            step = CachedStep.of(weights, conditioning, getattr(torch, precision), "cuda")
-            replay = _captured(torch.compile(step.__call__, fullgraph=True) if name == "compiled" else step)
-            rates[name] = statistics.median(steps / _seconds(replay, steps) for _ in range(repeats))
-    return rates
 
-
-def _captured(step):
-    """A function that replays one call of a step as a CUDA graph."""
-    stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
-        for _ in range(WARM_UP):
+    @torch.inference_mode()
+    def __init__(self, weights: DecoderWeights, conditioning: np.ndarray, precision: str = "float16", compiled: bool = False):
+        if not torch.cuda.is_available():
+            raise BackendUnavailable("PyTorch sees no GPU: there is nothing to compare the cuda backend with")
+        self._state = CachedStep.of(weights, conditioning, getattr(torch, precision), "cuda")
+        step = torch.compile(self._state.__call__, fullgraph=True) if compiled else self._state
+        stream = torch.cuda.Stream()
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP):
+                step()
+        torch.cuda.synchronize()
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
             step()
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step()
-    return graph.replay
 
-
-def _seconds(replay, steps: int) -> float:
-    torch.cuda.synchronize()
-    started = time.perf_counter()
-    for _ in range(steps):
-        replay()
-    torch.cuda.synchronize()
-    return time.perf_counter() - started
+    def generate(self, n: int) -> None:
+        """Draw n samples of each stream, and wait for the last."""
+        for _ in range(n):
+            self._graph.replay()
+        torch.cuda.synchronize()

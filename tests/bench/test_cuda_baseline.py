@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from speechvq.bench.cuda_baseline import CachedStep, measure
+from speechvq.bench.cuda_baseline import CachedStep, GraphStep
 from speechvq.engine.reference import ReferenceEngine
 from speechvq.engine.weights import random_weights
 from speechvq.errors import BackendUnavailable
@@ -32,4 +32,4 @@ def test_step_equals_the_reference(kernel_size):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu():
     with pytest.raises(BackendUnavailable, match="no GPU"):
-        measure(random_weights(), np.zeros((1, 4, 32, 1), np.float32))
+        GraphStep(random_weights(), np.zeros((1, 4, 32, 1), np.float32))
