@@ -45,7 +45,7 @@ def test_endpoints_do_what_the_library_does(client, tiny):
 
 
 def test_plain_http_is_enough(address):
-    body = {"data": [wav_base64(sweep(0.3), 16000)]}
+    body = {"data": [wav_base64(sweep(0.3), 16000), ""]}
     event = httpx.post(f"{address}gradio_api/call/encode", json=body).json()["event_id"]
     lines = httpx.get(f"{address}gradio_api/call/encode/{event}", timeout=30).text.splitlines()
     assert lines[0] == "event: complete"
