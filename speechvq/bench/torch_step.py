@@ -8,8 +8,6 @@ from torch import Tensor
 
 from speechvq.engine import DecoderWeights
 
-Parts = tuple[Tensor, list[Tensor], list[Tensor], list[Tensor], Tensor, Tensor, Tensor, Tensor, Tensor]
-
 
 def step(
     code: Tensor,

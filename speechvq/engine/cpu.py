@@ -12,7 +12,7 @@ from speechvq.errors import BackendUnavailable, InputError
 
 log = logging.getLogger(__name__)
 
-FORMS = ("avx512", "avx2", "plain")
+FORMS = ("avx512vnni", "avx512", "avx2", "plain")
 FORM_VARIABLE = "SPEECHVQ_CPU_FORM"
 
 
@@ -30,6 +30,8 @@ def available_forms() -> tuple[str, ...]:
         forms.insert(0, "avx2")
         if has("avx512f", "avx512bw", "avx512vl"):
             forms.insert(0, "avx512")
+            if has("avx512vnni"):
+                forms.insert(0, "avx512vnni")
     return tuple(forms)
 
 
@@ -85,6 +87,6 @@ def _fused(weights: DecoderWeights, precision: str, threads: int, form: str) -> 
     from speechvq.engine import simd
     from speechvq.engine.cpu_fused import FusedEngine
 
-    integers = simd.Int8Wide if form == "avx512" else simd.Int8
+    integers = {"avx512vnni": simd.Int8Vnni, "avx512": simd.Int8Wide, "avx2": simd.Int8}[form]
     numbers = {"float32": simd.Float32, "float16": simd.Float16, "int8": integers}
     return FusedEngine(weights, numbers[precision], threads)

@@ -28,7 +28,7 @@ def _count(value: int) -> ir.Constant:
     return ir.Constant(I64, value)
 
 
-class _Product:
+class Product:
     """Emits loops over a matrix's groups.
 
     Args:
@@ -106,7 +106,7 @@ def make_add_product(streams: int):
         def emit(context, b, signature, arguments):
             _, weights, x, x_stride, totals, totals_stride, groups, steps = arguments
             outs = _streams(b, streams, totals, totals_stride)
-            product = _Product(b, kind, streams)
+            product = Product(b, kind, streams)
             size = 4 * kind.lanes
 
             def finish(group, q, low, high):

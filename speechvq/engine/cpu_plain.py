@@ -148,6 +148,8 @@ class PlainEngine(Engine):
             for name in ("gate", "residual", "skip", "hidden", "output")
         }
         self._weights = PlainWeights(**{name: getattr(w, name) for name in PlainWeights._fields} | transposed)
+        with announced("the plain decoder"):
+            self._run(self.start(1, 0), 0, None)
 
     def _new_state(self, state: EngineState) -> list[PlainScratch]:
         return [self._scratch() for _ in range(state.batch)]
@@ -176,7 +178,7 @@ class PlainEngine(Engine):
                 state.temperature, state.top_p, teacher, samples, log_probabilities,
             )  # fmt: skip
 
-        with announced("the plain decoder"), ThreadPoolExecutor(min(self.threads, state.batch)) as pool:
+        with ThreadPoolExecutor(min(self.threads, state.batch)) as pool:
             list(pool.map(stream, range(state.batch)))
         return samples[:, 1:].astype(self.weights.sample_dtype), log_probabilities if teacher else None
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba.core import cgutils
+
+binding.initialize_native_asmparser()  # for the one instruction that is written as assembly
 
 I8, I16, I32, I64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 F16, F32 = ir.HalfType(), ir.FloatType()
@@ -44,12 +46,21 @@ class Int8(Float32):
     is_integer = True
     columns = 2
     weight_bytes = 1
+    pair_product = "llvm.x86.avx2.pmadd.wd"
+    adds_products = False
 
 
 class Int8Wide(Int8):
-    """`Int8` in 512-bit vectors; LLVM joins multiply and add into one VNNI instruction where there is one."""
+    """`Int8` in 512-bit vectors."""
 
     lanes = 16
+    pair_product = "llvm.x86.avx512.pmaddw.d.512"
+
+
+class Int8Vnni(Int8Wide):
+    """`Int8Wide` where one instruction, vpdpwssd, multiplies and adds."""
+
+    adds_products = True
 
 
 def vector(kind: ir.Type, lanes: int) -> ir.VectorType:
@@ -151,8 +162,11 @@ def multiply_add(b: ir.IRBuilder, form: type[Float32], total, weights, activatio
     """total + weights * activations; for the integer forms over pairs of int16."""
     if not form.is_integer:
         return fma(b, weights, activations, total)
-    name = {8: "llvm.x86.avx2.pmadd.wd", 16: "llvm.x86.avx512.pmaddw.d.512"}[form.lanes]
-    return b.add(total, call(b, name, total.type, weights, activations))
+    if form.adds_products:
+        # As assembly, since LLVM takes its own intrinsic apart again where it believes latency to matter most.
+        kind = ir.FunctionType(total.type, [total.type, weights.type, activations.type])
+        return b.asm(kind, "vpdpwssd $3, $2, $0", "=v,0,v,v", (total, weights, activations), False)
+    return b.add(total, call(b, form.pair_product, total.type, weights, activations))
 
 
 def broadcast(b: ir.IRBuilder, form: type[Float32], address) -> ir.Value:
