@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 
+import numba
 import numpy as np
 import pytest
 from laws import SHAPES, conditioning_for
 from llvmlite import binding, ir
 
-from speechvq.engine import cpu, cpu_kernels, make_engine, simd
+from speechvq.engine import cpu, cpu_kernels, cpu_loop, make_engine, simd
 from speechvq.engine.cpu_fused import FusedEngine
 from speechvq.engine.cpu_pack import gate_groups, in_panels, pack, plain_groups, quantise
 from speechvq.engine.cpu_pairing import BLOCK, PROBE, Pairing
@@ -170,12 +171,17 @@ def split_product(b, form, total, weights, activations):
     return b.add(total, b.shuffle_vector(*halves, ir.Constant(simd.vector(simd.I32, 16), list(range(16)))))
 
 
+UNCACHED_RUN = numba.njit(nogil=True)(cpu_loop.run.py_func)
+
+
 @needs_avx2
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_wide_vectors_give_the_samples_of_narrow_ones(shape, monkeypatch):
     original = simd.multiply_add
     monkeypatch.setattr(simd, "multiply_add", lambda b, form, *v: (split_product if form is Emulated else original)(b, form, *v))
+    # Compiled apart: the cache on disk must not hold a class that other processes cannot import.
+    monkeypatch.setattr(cpu_loop, "run", UNCACHED_RUN)
     weights = random_weights(**shape.weights)
     drawn = []
     for form in (simd.Int8, Emulated):
