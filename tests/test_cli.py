@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
-from conftest import RATE, voice
+from tiny import RATE, voice
 
 import speechvq
 from speechvq.audio import info, read, write

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import RATE, voice
+from tiny import RATE, voice
 
 import speechvq
 from speechvq import codec as codec_module

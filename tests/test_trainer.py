@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from conftest import train_arguments
+from tiny import train_arguments
 
 from speechvq.checkpoint import load_model
 from speechvq.cli import main
