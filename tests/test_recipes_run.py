@@ -35,7 +35,7 @@ def test_every_stage(tmp_path):
     assert len(list((exp / "converted").glob("*.wav"))) == 2
     assert json.loads((exp / "units.json").read_text())
     assert json.loads((exp / "conversion.json").read_text())["conversions"]["files"] == 2
-    assert (exp / "export" / "test" / "text").stat().st_size
+    assert (exp / "export" / "test" / "units.txt").stat().st_size
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png") >= 3
     assert page.count("data:audio/wav") >= 4
