@@ -34,7 +34,7 @@ CASES = {
     "cluster8_half_folded": (SMALL, dict(blocks=8, folded=True, precision="float16")),
     "tensor": (SMALL, dict(blocks=1, streams=8, resident=0, tensor=True, precision="float16")),
 }
-SLOW = ("block", "block_resident", "cluster8_half", "cluster8_streams")
+SLOW = ("block", "block_resident", "cluster8_three_taps", "cluster8_half", "cluster8_streams")
 over_cases = pytest.mark.parametrize(
     ("sizes", "options"),
     [pytest.param(*case, marks=pytest.mark.slow if name in SLOW else ()) for name, case in CASES.items()],

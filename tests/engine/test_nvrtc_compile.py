@@ -42,7 +42,7 @@ def account(layout: Layout, arch: str) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("arch", DEVICES)
-@pytest.mark.parametrize(("half", "batch"), [(False, 1), (True, 1), (True, 4000)])
+@pytest.mark.parametrize(("half", "batch"), [(False, 1), (True, 1), pytest.param(True, 4000, marks=pytest.mark.slow)])
 def test_size_b(arch, half, batch):
     device = DEVICES[arch]
     assert architecture(device.compute_capability) == arch
