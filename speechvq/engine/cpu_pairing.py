@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PROBE = 16  # samples of a trial
+PROBE = 64  # samples of a trial: enough to outweigh waking the other thread
 BLOCK = 1024  # samples between two looks at the clock
 FIRST_REST = 16  # blocks until the slower way is tried again; doubled whenever it is slower again
 LONGEST_REST = 256
