@@ -45,7 +45,7 @@ def units_tab(studio: Studio, model: gr.Dropdown, own: gr.State, rate: int) -> g
             seed, temperature = sampling_controls()
             with gr.Row():
                 everything = gr.Button("Speak all", variant="primary", elem_id="units-speak", min_width=100)
-                selection = gr.Button("Speak selection", elem_id="units-speak-selection", min_width=120)
+                selection = gr.Button("Speak selection", elem_id="units-speak-selection", min_width=160)
                 stop = gr.Button("Stop", elem_id="units-stop", min_width=70)
     shown = widgets.results("units-results", "units-source", "#units-speak, #units-speak-selection", keep=3)
     saved = widgets.downloader()
@@ -84,7 +84,8 @@ def units_tab(studio: Studio, model: gr.Dropdown, own: gr.State, rate: int) -> g
     source.change(encode, [source, model], [strip, text], **light)
     model.change(lambda value, model: encode(value, model) if value else ("", ""), [source, model], [strip, text], **light)
     strip.edited(None, None, text, js="() => SpeechVQ.strips['units-strip'].text()")
-    text.input(None, text, None, js="(text) => { SpeechVQ.strips['units-strip'].type(text); }")
+    # `change`, since `input` misses what is pasted at one go.
+    text.change(None, text, None, js="(text) => { SpeechVQ.strips['units-strip'].type(text); }")
     inputs = [text, voice, seed, temperature, model, own]
     all_of_it = everything.click(say, inputs, shown, **work)
     part = selection.click(say_selection, inputs, shown, js="(text, ...rest) => [SpeechVQ.strips['units-strip'].selected(), ...rest]", **work)

@@ -38,7 +38,7 @@ def voice_tab(studio: Studio, model: gr.Dropdown, own: gr.State, rate: int, chos
             name = gr.Textbox("me", label="Name of the voice", info="One word.", max_length=24, elem_id="voice-name")
             consent = gr.Checkbox(label=CONSENT, elem_id="voice-consent")
             with gr.Row():
-                go = gr.Button("Learn this voice", variant="primary", elem_id="voice-go", min_width=140)
+                go = gr.Button("Learn this voice", variant="primary", elem_id="voice-go", min_width=190)
                 stop = gr.Button("Stop", elem_id="voice-stop", min_width=80)
             report = gr.HTML(status("Record some speech, tick the box, and start. It takes about half a minute."), elem_id="voice-report", elem_classes="sv-host", apply_default_css=False, padding=False)
 

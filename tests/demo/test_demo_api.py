@@ -22,7 +22,7 @@ from speechvq.demo.wire import wav_base64
 
 @pytest.fixture(scope="module")
 def client(address):
-    return Client(address, verbose=False)
+    return Client(address, verbose=False, httpx_kwargs={"timeout": 120})
 
 
 def samples_of(made: dict) -> np.ndarray:

@@ -28,7 +28,7 @@ def test_twenty_visitors_get_their_own_results(real_address, real_studio):
     codec = real_studio.codec(real_studio.first)
     voices = codec.speakers
     recordings = [sweep(0.6 + 0.05 * k, pitch=90 + 9 * k) for k in range(VISITORS)]
-    clients = [Client(real_address, verbose=False) for _ in range(VISITORS)]
+    clients = [Client(real_address, verbose=False, httpx_kwargs={"timeout": 600}) for _ in range(VISITORS)]
 
     def visit(k: int) -> np.ndarray:
         made = clients[k].predict(wav_base64(recordings[k], 16000), voices[k % len(voices)], k, 1.0, api_name="/convert")
@@ -46,7 +46,7 @@ def test_twenty_visitors_get_their_own_results(real_address, real_studio):
 def test_a_full_queue_says_so_and_the_others_are_served(tiny):
     studio = Studio({"tiny": tiny}, Limits(seconds=8.0, jobs=1, queue=2), {"tiny": None})
     with settings(), running(studio, "127.0.0.1", None) as url:
-        client = Client(url, verbose=False)
+        client = Client(url, verbose=False, httpx_kwargs={"timeout": 600})
         jobs = [client.submit([1, 2] * 900, "anna", api_name="/decode") for _ in range(10)]
         refused = [job.exception(timeout=120) for job in jobs]
         assert any(refused) and not all(refused)

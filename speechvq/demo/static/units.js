@@ -182,6 +182,7 @@
         if (!strip) return;
         const ids = text.split(/[\s,]+/).filter(Boolean).map(Number), old = strip.units;
         if (ids.some((id) => !Number.isInteger(id) || id < 0 || id >= strip.view.codebook)) return;
+        if (ids.length === old.length && ids.every((id, i) => id === old[i].id)) return;
         let head = 0, tail = 0;
         while (head < Math.min(ids.length, old.length) && ids[head] === old[head].id) head++;
         while (tail < Math.min(ids.length, old.length) - head && ids[ids.length - 1 - tail] === old[old.length - 1 - tail].id) tail++;
