@@ -159,13 +159,24 @@ def _cpu_runners(case: Case, threads: int | None, batch: int) -> Iterator[Runner
 
 
 def _cuda_runners(case: Case, batch: int) -> Iterator[Runner]:
-    for precision in ("float32", "float16", "int8"):
+    for precision in ("float32", "float16"):
         try:
             engine = make_engine(case.weights, "cuda", precision)
         except BackendUnavailable:
             continue
         for streams in dict.fromkeys([1, batch]):
             yield _engine_runner(case, engine, 1, streams)
+            yield from _graph_runners(case, precision, streams)
+
+
+def _graph_runners(case: Case, precision: str, streams: int) -> Iterator[Runner]:
+    """PyTorch's cached step replayed from a CUDA graph, eager and compiled, on the engine's own terms."""
+    from speechvq.bench.cuda_baseline import GraphStep
+
+    frames = np.repeat(case.conditioning, streams, axis=0)
+    for name, compiled in (("torch-graph", False), ("torch-graph-compiled", True)):
+        step = GraphStep(case.weights, frames, precision, compiled)
+        yield Runner(case, name, precision, 1, streams, step.generate, None)
 
 
 def _torch_runners(case: Case, backends: list[str], threads: int | None, batch: int) -> Iterator[Runner]:

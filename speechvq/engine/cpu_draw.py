@@ -28,7 +28,7 @@ def uniform_at(seed: np.uint64, time: int) -> np.float32:
 @njit(nogil=True)
 def sharpness(temperature: float) -> np.float32:
     """What logits are multiplied with; temperature 0 is a limit that float32 holds."""
-    return GREEDY if temperature == 0 else np.float32(1 / temperature)
+    return GREEDY if temperature == 0 else min(np.float32(1 / max(temperature, 1e-30)), GREEDY)
 
 
 @njit(nogil=True)
