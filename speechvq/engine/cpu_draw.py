@@ -10,7 +10,7 @@ from speechvq.engine.philox import KEY_INCREMENTS, MULTIPLIERS, ROUNDS
 M0, M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
 K0, K1 = np.uint64(KEY_INCREMENTS[0]), np.uint64(KEY_INCREMENTS[1])
 LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
-GREEDY = np.float32(1e30)
+COLDEST = 1e-30  # lower temperatures count as this one, whose inverse float32 holds
 
 
 @njit(nogil=True)
@@ -27,8 +27,8 @@ def uniform_at(seed: np.uint64, time: int) -> np.float32:
 
 @njit(nogil=True)
 def sharpness(temperature: float) -> np.float32:
-    """What logits are multiplied with; temperature 0 is a limit that float32 holds."""
-    return GREEDY if temperature == 0 else min(np.float32(1 / max(temperature, 1e-30)), GREEDY)
+    """What logits are multiplied with."""
+    return np.float32(1 / max(temperature, COLDEST))
 
 
 @njit(nogil=True)
