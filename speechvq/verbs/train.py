@@ -92,7 +92,7 @@ def _train(trainer, exp: Path) -> None:
         bar.set_postfix_str(f"step {line['step']}/{steps} " + " ".join(f"{key} {value:.3f}" for key, value in shown.items()))
 
     with bar:
-        trainer.run(report, lambda cost: bar.update(cost / total))
+        trainer.run(report, lambda cost: bar.update(min(cost / total, 1.0 - bar.n)))
     if board is not None:
         board.close()
 
