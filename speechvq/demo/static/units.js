@@ -50,6 +50,14 @@
     canvas.style.height = `${height}px`;
     frame.style.setProperty("--sv-strip-height", `${height}px`);
 
+    // Gradio leaves a text box with a copy button without a name for screen readers.
+    const name = () => {
+      const box = document.querySelector("#units-text textarea");
+      if (box) box.setAttribute("aria-label", "Units as text");
+      else setTimeout(name, 200);
+    };
+    name();
+
     let strip = null, past = [], drag = null, audio = null;
     const able = () => Object.values(buttons).forEach((b) => { b.disabled = !strip; });
     able();
