@@ -26,7 +26,7 @@ def load(directory: str | os.PathLike | None = None, backend: str = "auto", prec
     Args:
         directory: the model directory; the model that ships where left out.
         backend: of the decoder: auto, reference, cpu or cuda.
-        precision: of its weights: auto, float32, float16 or int8.
+        precision: of its weights: auto, float32, float16, int8 or tensor16.
 
     Raises:
         ModelError: the directory cannot be used.

@@ -49,7 +49,7 @@ class Codec:
     Args:
         path: the model directory.
         backend: of the decoder: auto, reference, cpu or cuda.
-        precision: of its weights: auto, float32, float16 or int8.
+        precision: of its weights: auto, float32, float16, int8 or tensor16.
         threads: for decoding one stream; None for as many as help.
 
     Raises:

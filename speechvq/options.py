@@ -18,7 +18,7 @@ def add_decoding(parser: argparse.ArgumentParser) -> None:
     """The options of every verb that decodes."""
     group = parser.add_argument_group("decoding")
     group.add_argument("--backend", default="auto", choices=("auto", "reference", "cpu", "cuda"), help="what runs the WaveNet (auto)")
-    group.add_argument("--precision", default="auto", choices=("auto", "float32", "float16", "int8"), help="of its weights (auto)")
+    group.add_argument("--precision", default="auto", choices=("auto", "float32", "float16", "int8", "tensor16"), help="of its weights (auto); tensor16 is for many streams on a GPU")
     group.add_argument("--threads", type=int, metavar="N", help="processor threads; all that help where left out")
     group.add_argument("--seed", type=int, default=0, metavar="N", help="of the random draw; the same seed gives the same audio (0)")
     group.add_argument("--temperature", type=float, default=1.0, metavar="X", help="below 1 draws likelier samples (1.0)")

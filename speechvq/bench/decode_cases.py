@@ -159,14 +159,15 @@ def _cpu_runners(case: Case, threads: int | None, batch: int) -> Iterator[Runner
 
 
 def _cuda_runners(case: Case, batch: int) -> Iterator[Runner]:
-    for precision in ("float32", "float16"):
+    for precision in ("float32", "float16", "tensor16"):
         try:
             engine = make_engine(case.weights, "cuda", precision)
         except BackendUnavailable:
             continue
         for streams in dict.fromkeys([1, batch]):
             yield _engine_runner(case, engine, 1, streams)
-            yield from _graph_runners(case, precision, streams)
+            if precision != "tensor16":
+                yield from _graph_runners(case, precision, streams)
 
 
 def _graph_runners(case: Case, precision: str, streams: int) -> Iterator[Runner]:

@@ -11,7 +11,7 @@ from speechvq.errors import BackendUnavailable, InputError
 __all__ = ["BACKENDS", "PRECISIONS", "DecoderWeights", "Engine", "EngineState", "make_engine"]
 
 BACKENDS = ("auto", "reference", "cpu", "cuda")
-PRECISIONS = ("auto", "float32", "float16", "int8")
+PRECISIONS = ("auto", "float32", "float16", "int8", "tensor16")
 
 log = logging.getLogger(__name__)
 

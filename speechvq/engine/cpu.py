@@ -66,6 +66,8 @@ def make_cpu_engine(
         raise InputError(f"threads should be at least 1, is {threads}")
     if form not in available_forms():
         raise BackendUnavailable(f"this processor has no {form}: it runs {', '.join(available_forms())}")
+    if precision == "tensor16":
+        raise BackendUnavailable("tensor16 is a precision of the cuda backend: a processor has float32, float16 and int8")
     precision = precision if precision != "auto" else "float32" if form == "plain" else "int8"
     if form == "plain":
         engine = _plain(weights, precision, threads)

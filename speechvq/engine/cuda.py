@@ -15,7 +15,7 @@ from speechvq.engine.reference import log_softmax
 from speechvq.engine.weights import DecoderWeights
 from speechvq.errors import BackendUnavailable, InputError
 
-PRECISIONS = {"auto": "float16", "float16": "float16", "float32": "float32"}
+PRECISIONS = {"auto": "float16", "float16": "float16", "float32": "float32", "tensor16": "tensor16"}
 GREEDY = 1e30  # what logits are multiplied with at temperature 0 or next to it: all but the likeliest vanish
 MOST_SAMPLES = 2**32 - 2**20  # the kernel counts them in 32 bits: three days of 16 kHz
 LAUNCH_SAMPLES = 8192  # of a launch, so that an interrupt is heeded
@@ -67,7 +67,8 @@ class CudaEngine(Engine):
 
     Args:
         weights: the decoder's weights.
-        precision: `float32`, or `float16` for weights of 16 bits and sums of 32; `auto` is float16.
+        precision: `float32`; `float16` for weights of 16 bits and sums of 32; `tensor16` for activations of 16 bits as
+            well, on tensor cores, for hundreds of streams at once; `auto` is float16.
         launcher: the device, None for the current GPU.
 
     Raises:
@@ -78,7 +79,7 @@ class CudaEngine(Engine):
 
     def __init__(self, weights: DecoderWeights, precision: str = "auto", launcher: Launcher | None = None):
         if precision not in PRECISIONS:
-            raise BackendUnavailable(f"it computes in float32 or float16, not in {precision}")
+            raise BackendUnavailable(f"it computes in float32, float16 or tensor16, not in {precision}")
         super().__init__(weights, PRECISIONS[precision])
         self._ready = cache(self._prepare)
         if launcher is not None:
@@ -98,7 +99,7 @@ class CudaEngine(Engine):
 
     def layout(self, batch: int) -> Layout:
         """How this many streams are dealt out over the device."""
-        return choose_layout(self.weights, self.precision == "float16", batch, self.launcher.device)
+        return choose_layout(self.weights, self.precision, batch, self.launcher.device)
 
     def _prepare(self, layout: Layout) -> tuple[Any, Buffer, Buffer]:
         """The compiled kernel, the weights and the embedding on the device."""

@@ -32,20 +32,20 @@ class Device:
     largest_cluster: int = 16
 
 
-def choose_layout(weights: DecoderWeights, half: bool, batch: int, device: Device) -> Layout:
+def choose_layout(weights: DecoderWeights, precision: str, batch: int, device: Device) -> Layout:
     """The layout that should be fastest.
 
     Few streams get a cluster each, with as much of the weights on chip as fits; more share clusters; many get one
     multiprocessor for every group of them, where each weight that comes from L2 serves the whole group. The order
     follows from counting exchanges and bytes; it has not been measured on a device yet.
 
-    Plain lanes sum in one order whatever the blocks and streams, as long as folding stays the same; so a device either
-    folds always or never, and float32 gives a stream the same samples in a batch of any size. With float16, tensor
-    cores take over where clusters no longer hold the batch, and their sums are others.
+    A stream has the same samples in a batch of any size. For plain lanes sum in one order whatever the blocks and
+    streams, as long as folding stays the same, so a device either folds always or never. Tensor cores sum in an order
+    of their own, so they are a precision by themselves and have every batch to themselves.
 
     Args:
         weights: the decoder's.
-        half: whether they are held as float16.
+        precision: `float32`, `float16` or `tensor16`.
         batch: the number of streams.
         device: the GPU.
 
@@ -53,7 +53,7 @@ def choose_layout(weights: DecoderWeights, half: bool, batch: int, device: Devic
         BackendUnavailable: no layout fits into the shared memory of a block.
     """
     smallest = 0
-    for layout in _candidates(weights, half, batch, device):
+    for layout in _candidates(weights, precision, batch, device):
         if layout.shared_bytes <= device.shared_bytes:
             return layout
         smallest = min(smallest or layout.shared_bytes, layout.shared_bytes)
@@ -63,8 +63,12 @@ def choose_layout(weights: DecoderWeights, half: bool, batch: int, device: Devic
     )
 
 
-def _candidates(weights: DecoderWeights, half: bool, batch: int, device: Device) -> Iterator[Layout]:
-    folded = device.largest_cluster > 1
+def _candidates(weights: DecoderWeights, precision: str, batch: int, device: Device) -> Iterator[Layout]:
+    if precision == "tensor16":
+        for streams in _from(STREAMS_OF_A_TENSOR_BLOCK, _share(batch, device.multiprocessors, STREAMS_OF_A_TENSOR_BLOCK)):
+            yield Layout.of(weights, blocks=1, streams=streams, half=True, tensor=True, resident=0)
+        return
+    folded, half = device.largest_cluster > 1, precision == "float16"
     for blocks in CLUSTER_SIZES:
         clusters = device.multiprocessors // blocks
         if blocks > device.largest_cluster or batch > clusters * STREAMS_OF_A_CLUSTER[-1]:
@@ -72,9 +76,6 @@ def _candidates(weights: DecoderWeights, half: bool, batch: int, device: Device)
         streams = _share(batch, clusters, STREAMS_OF_A_CLUSTER)
         for resident in (3, 2, 1, 0):
             yield Layout.of(weights, blocks=blocks, streams=streams, half=half, folded=folded, resident=resident)
-    if half:
-        for streams in _from(STREAMS_OF_A_TENSOR_BLOCK, _share(batch, device.multiprocessors, STREAMS_OF_A_TENSOR_BLOCK)):
-            yield Layout.of(weights, blocks=1, streams=streams, half=True, tensor=True, resident=0)
     for streams in _from(STREAMS_OF_A_BLOCK, _share(batch, device.multiprocessors, STREAMS_OF_A_BLOCK)):
         for resident in (3, 1, 0) if streams == 1 else (0,):
             yield Layout.of(weights, blocks=1, streams=streams, half=half, folded=folded, resident=resident)

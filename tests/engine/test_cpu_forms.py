@@ -58,6 +58,11 @@ def test_other_processors_get_plain_loops(monkeypatch, caplog):
         make_engine(random_weights(), "cpu", "int8")
 
 
+def test_a_precision_of_the_gpu_is_refused():
+    with pytest.raises(BackendUnavailable, match="tensor16 is a precision of the cuda backend"):
+        make_engine(random_weights(), "cpu", "tensor16")
+
+
 def test_a_form_can_be_forced(monkeypatch):
     assert type(cpu.make_cpu_engine(random_weights(), form="plain")).__name__ == "PlainEngine"
     monkeypatch.setenv(cpu.FORM_VARIABLE, "plain")

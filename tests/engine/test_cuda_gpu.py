@@ -29,7 +29,7 @@ def gpu():
         pytest.skip(str(error))
 
 
-PRECISIONS = ("float32", "float16")
+PRECISIONS = ("float32", "float16", "tensor16")
 over_precisions = pytest.mark.parametrize("precision", PRECISIONS)
 over_shapes = pytest.mark.parametrize("shape", laws.SHAPES, ids=lambda shape: shape.name)
 LAWS = [

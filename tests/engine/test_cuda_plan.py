@@ -17,28 +17,30 @@ SIZE_C = random_weights(num_layers=30, residual_channels=128, skip_channels=256)
 
 
 @pytest.mark.parametrize(
-    ("weights", "half", "batch", "device", "expected"),
+    ("weights", "precision", "batch", "device", "expected"),
     [
-        (SIZE_B, False, 1, H200, dict(blocks=16, streams=1, folded=True, resident=2)),
-        (SIZE_B, True, 1, H200, dict(blocks=16, streams=1, folded=True, resident=3)),
-        (SIZE_C, True, 1, H200, dict(blocks=16, streams=1, folded=True, resident=1)),
-        (SIZE_B, True, 20, H200, dict(blocks=16, streams=4)),
-        (SIZE_B, True, 1000, H200, dict(blocks=1, streams=8, tensor=True, folded=False)),
-        (SIZE_B, True, 100_000, H200, dict(blocks=1, streams=32, tensor=True)),
-        (SIZE_B, False, 1000, H200, dict(blocks=1, streams=4, tensor=False, folded=True)),
-        (SIZE_B, True, 100_000, L4, dict(blocks=1, streams=16, tensor=True)),  # 32 would not fit
-        (SIZE_B, False, 1, L4, dict(blocks=1, streams=1, resident=0, folded=False)),
+        (SIZE_B, "float32", 1, H200, dict(blocks=16, streams=1, folded=True, resident=2)),
+        (SIZE_B, "float16", 1, H200, dict(blocks=16, streams=1, folded=True, resident=3)),
+        (SIZE_C, "float16", 1, H200, dict(blocks=16, streams=1, folded=True, resident=1)),
+        (SIZE_B, "float16", 20, H200, dict(blocks=16, streams=4)),
+        (SIZE_B, "float16", 1000, H200, dict(blocks=1, streams=4, tensor=False, folded=True)),
+        (SIZE_B, "tensor16", 1, H200, dict(blocks=1, streams=8, tensor=True, folded=False)),
+        (SIZE_B, "tensor16", 1000, H200, dict(blocks=1, streams=8, tensor=True, folded=False)),
+        (SIZE_B, "tensor16", 100_000, H200, dict(blocks=1, streams=32, tensor=True)),
+        (SIZE_B, "float32", 1000, H200, dict(blocks=1, streams=4, tensor=False, folded=True)),
+        (SIZE_B, "tensor16", 100_000, L4, dict(blocks=1, streams=16, tensor=True)),  # 32 would not fit
+        (SIZE_B, "float32", 1, L4, dict(blocks=1, streams=1, resident=0, folded=False)),
     ],
 )
-def test_plans(weights, half, batch, device, expected):
-    layout = choose_layout(weights, half, batch, device)
+def test_plans(weights, precision, batch, device, expected):
+    layout = choose_layout(weights, precision, batch, device)
     assert {name: getattr(layout, name) for name in expected} == expected
-    assert layout.half == half and layout.shared_bytes <= device.shared_bytes
+    assert layout.half == (precision != "float32") and layout.shared_bytes <= device.shared_bytes
 
 
 def test_a_decoder_that_fits_nowhere():
     with pytest.raises(BackendUnavailable, match="this GPU has 1000"):
-        choose_layout(random_weights(), False, 1, Device((9, 0), 1000, 132, 16))
+        choose_layout(random_weights(), "float32", 1, Device((9, 0), 1000, 132, 16))
 
 
 @pytest.mark.parametrize(("half", "tensor"), [(False, False), (True, False), (True, True)])

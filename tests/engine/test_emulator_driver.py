@@ -48,7 +48,7 @@ def driver(tmp_path_factory) -> dict[str, str]:
     source = Path(emulator.__file__).parent / "fake_driver.cpp"
     command = [emulator.COMPILER, "-O1", "-shared", "-fPIC", source, "-o", folder / "libcuda.so.1", "-ldl"]
     subprocess.run(command, check=True)
-    layout: Layout = choose_layout(random_weights(**SIZES), False, 1, Device((9, 0), 232448, 132, 16))
+    layout: Layout = choose_layout(random_weights(**SIZES), "float32", 1, Device((9, 0), 232448, 132, 16))
     assert layout.blocks == 16
     with pytest.MonkeyPatch.context() as patch:  # NVRTC would look into the driver, which is not as real as that
         patch.setenv("SPEECHVQ_CACHE", str(folder / "cache"))

@@ -16,7 +16,7 @@ CASES = {
     "kernel3": ("kernel3", dict(blocks=2, resident=1)),
     "layer": ("one_layer", dict(blocks=2, folded=True)),
     "half": ("small", dict(blocks=2, folded=True, precision="float16")),
-    "tensor": ("many_streams", dict(blocks=1, streams=8, resident=0, tensor=True, precision="float16")),
+    "tensor": ("many_streams", dict(blocks=1, streams=8, resident=0, precision="tensor16")),
 }
 SHAPES = {shape.name: shape for shape in laws.SHAPES}
 SLOW = ("block", "streams", "layer", "half")

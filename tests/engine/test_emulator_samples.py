@@ -32,7 +32,7 @@ CASES = {
     "cluster8_streams": (SMALL, dict(blocks=8, streams=2)),
     "cluster8_half": (SMALL, dict(blocks=8, precision="float16")),
     "cluster8_half_folded": (SMALL, dict(blocks=8, folded=True, precision="float16")),
-    "tensor": (SMALL, dict(blocks=1, streams=8, resident=0, tensor=True, precision="float16")),
+    "tensor": (SMALL, dict(blocks=1, streams=8, resident=0, precision="tensor16")),
 }
 SLOW = ("block", "block_resident", "cluster8_three_taps", "cluster8_half", "cluster8_streams")
 over_cases = pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_every_schedule_draws_what_float64_draws(sizes, options):
     weights = random_weights(hop_length=HOP, **sizes)
     conditioning = conditioning_for(weights, BATCH, FRAMES)
     engine = EmulatorEngine(weights, **options)
-    half = engine.precision == "float16"
+    half = engine.precision != "float32"
     rounding = engine.layout(1).tensor or half and engine.layout(1).folded  # beyond that of the weights
     reference = ReferenceEngine(as_half(weights) if half else weights)
     expected, taps = None if rounding else decode(reference, conditioning), None
@@ -103,10 +103,11 @@ def test_bits_do_not_depend_on_the_cluster():
 
 
 @pytest.mark.slow
-def test_float32_audio_does_not_depend_on_the_batch():
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_audio_does_not_depend_on_the_batch(precision):
     weights = random_weights(hop_length=4, **(SMALL | dict(num_layers=2)))
     small_gpu = Device((9, 0), 232448, 32, 16)  # few multiprocessors, so that few streams fill them
-    engine = CudaEngine(weights, "float32", Emulator(schedule=1, device=small_gpu))
+    engine = CudaEngine(weights, precision, Emulator(schedule=1, device=small_gpu))
     batches = {1: (16, 1), 3: (16, 2), 9: (8, 4), 17: (1, 1)}
     assert {batch: (engine.layout(batch).blocks, engine.layout(batch).streams) for batch in batches} == batches
     conditioning = conditioning_for(weights, 17, 1)

@@ -42,21 +42,21 @@ def account(layout: Layout, arch: str) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("arch", DEVICES)
-@pytest.mark.parametrize(("half", "batch"), [(False, 1), (True, 1), pytest.param(True, 4000, marks=pytest.mark.slow)])
-def test_size_b(arch, half, batch):
+@pytest.mark.parametrize(("precision", "batch"), [("float32", 1), ("float16", 1), pytest.param("tensor16", 4000, marks=pytest.mark.slow)])
+def test_size_b(arch, precision, batch):
     device = DEVICES[arch]
     assert architecture(device.compute_capability) == arch
-    registers, spilled = account(choose_layout(random_weights(**SIZE_B), half, batch, device), arch)
+    registers, spilled = account(choose_layout(random_weights(**SIZE_B), precision, batch, device), arch)
     assert registers <= 255 and spilled <= 128
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", DEVICES)
 @pytest.mark.parametrize("sizes", [SIZE_B, SIZE_C], ids=["B", "C"])
-@pytest.mark.parametrize("half", [False, True], ids=["float32", "float16"])
-def test_every_plan(arch, sizes, half):
+@pytest.mark.parametrize("precision", ["float32", "float16", "tensor16"])
+def test_every_plan(arch, sizes, precision):
     weights = random_weights(**sizes)
-    layouts = {choose_layout(weights, half, batch, DEVICES[arch]) for batch in (1, 16, 64, 1000, 10000)}
+    layouts = {choose_layout(weights, precision, batch, DEVICES[arch]) for batch in (1, 16, 64, 1000, 10000)}
     for layout in layouts:
         _, spilled = account(layout, arch)
         assert spilled <= 128
@@ -106,7 +106,7 @@ def test_where_nvrtc_is_missing(monkeypatch):
 def test_machine_code_holds_no_local_memory(tmp_path):
     import subprocess
 
-    cubin, _ = compile_cubin(choose_layout(random_weights(**SIZE_B), True, 1, DEVICES["sm_90a"]), "sm_90a")
+    cubin, _ = compile_cubin(choose_layout(random_weights(**SIZE_B), "float16", 1, DEVICES["sm_90a"]), "sm_90a")
     (tmp_path / "kernel.cubin").write_bytes(cubin)
     listing = subprocess.run(["nvdisasm", tmp_path / "kernel.cubin"], capture_output=True, text=True, check=True).stdout
     assert "STL" not in listing and "LDL" not in listing

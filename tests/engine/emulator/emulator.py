@@ -106,4 +106,4 @@ class EmulatorEngine(CudaEngine):
         super().__init__(weights, precision, Emulator(schedule, edits=edits))
 
     def layout(self, batch):
-        return Layout.of(self.weights, half=self.precision == "float16", **self._choices)
+        return Layout.of(self.weights, half=self.precision != "float32", tensor=self.precision == "tensor16", **self._choices)
