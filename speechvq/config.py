@@ -112,7 +112,7 @@ class TrainConfig:
         warmup_steps: of linear warm-up, at the start and again when the WaveNet joins.
         decay_from: share of the steps after which the learning rate falls, along a cosine, to a twentieth.
         clip_norm: largest gradient norm.
-        weight_decay: of Adam, decoupled.
+        weight_decay: decoupled, of both optimizers.
         average_decay: of the moving average of the weights that is evaluated and kept.
         spectral_weight: of the L1 loss that predicts the log-mel frame from the conditioning; 0 is the paper.
         speaker_balance: 0 draws crops by duration, 1 evenly over speakers.

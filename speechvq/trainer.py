@@ -21,6 +21,7 @@ from speechvq.files import atomic_file
 from speechvq.model import VQVAE, Losses
 from speechvq.nn.conv import count_parameters
 from speechvq.nn.quantizer import perplexity
+from speechvq.optimizer import make_optimizers
 from speechvq.validation import ToTensors, Validation, validate
 
 KMEANS_VECTORS_PER_CODE = 64
@@ -48,9 +49,7 @@ class Trainer:
             _start_from(self.model, load_model(init))
         self.fine_tuning = init is not None
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=config.train.weight_decay, foreach=True
-        )
+        self.optimizers = make_optimizers(self.model, config.train.weight_decay)
         self.usage = torch.zeros(config.quantizer.codebook_size, dtype=torch.long, device=device)
         self.best = math.inf
         self.to_tensors = ToTensors(device)
@@ -106,8 +105,9 @@ class Trainer:
         try:
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
-            self.optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError):
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+        except (KeyError, RuntimeError, ValueError):
             raise ModelError(f"{path} belongs to a model of other sizes or speakers: take its configuration, or another --exp") from None
         self.step, self.best, self.usage = state["step"], state["best"], state["usage"]
         torch.set_rng_state(state["rng"].cpu())
@@ -123,12 +123,13 @@ class Trainer:
         wav, classes, speaker = self.to_tensors(self.train.batch(self.step, size))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             losses = self.model(wav, classes, speaker, self.quantizes(self.step), self.decodes(self.step))
-        self.optimizer.zero_grad()
+        self.model.zero_grad()
         losses.total.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self._learning_rate()
+            optimizer.step()
         self._follow_average()
         if losses.ids is not None:
             self.usage += torch.bincount(losses.ids.reshape(-1), minlength=len(self.usage))
@@ -194,7 +195,7 @@ class Trainer:
             "best": self.best,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "usage": self.usage,
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,

@@ -16,7 +16,7 @@ FLOORS = [
     {"version", "errors", "files", "config", "truncation", "audio", "corpus_files", "corpus_validate", "corpus_mend", "corpus"}
     | {"alignment", "units_index", "units", "report", "progress"},
     {"nn", "engine", "metrics", "formats", "inputs", "batch"},
-    {"model", "checkpoint", "data", "validation", "trainer", "codec", "options", "evaluate", "sphinx", "enroll", "bench"},
+    {"model", "checkpoint", "data", "validation", "optimizer", "trainer", "codec", "options", "evaluate", "sphinx", "enroll", "bench"},
     {"verbs", "demo"},
     {"cli", "__main__", "__init__"},
 ]

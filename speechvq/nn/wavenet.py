@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from speechvq.config import DecoderConfig
 from speechvq.nn.conv import ResidualStack
-from speechvq.nn.gated import gated
+from speechvq.nn.layers import gated_layers
 
 CLASSES = 256
 SILENCE = CLASSES // 2
@@ -72,14 +72,9 @@ class WaveNetDecoder(nn.Module):
         """
         # The one place where "before t" happens: position t reads sample t - 1, the first one reads silence.
         x = F.embedding(F.pad(samples[:, :-1], (1, 0), value=SILENCE), self.embedding)
-        told = conditioning.permute(0, 3, 1, 2).unbind(2)  # L of [B, N, 2R]
-        gates = []
-        for layer, dilation in enumerate(self.config.dilations):
-            z = gated(x, told[layer], self.gate[layer], dilation)
-            gates.append(z)
-            if layer < self.config.layers - 1:
-                x = x + F.linear(z, self.residual[layer], self.residual_bias[layer])
-        skip = F.linear(torch.cat(gates, dim=-1), torch.cat(self.skip.unbind(0), dim=-1), self.skip_bias)
+        told = conditioning.permute(0, 3, 1, 2)
+        z = gated_layers(x, told, self.gate, self.residual, self.residual_bias, self.config.dilations)
+        skip = F.linear(z.flatten(2), torch.cat(self.skip.unbind(0), dim=-1), self.skip_bias)
         return self.output(F.relu(self.hidden(F.relu(skip)))).transpose(1, 2)
 
     def weights(self) -> dict[str, np.ndarray]:

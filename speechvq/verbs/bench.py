@@ -8,10 +8,11 @@ import importlib
 HELP = "Measure speed on this machine."
 EXAMPLE = """  speechvq bench decode --sizes A,D
   speechvq bench decode --model exp/vctk64/best --audio speech.wav --json
+  speechvq bench train --sizes D
   speechvq bench export --utterances 10000"""
 
 # Each is a module of speechvq.bench with HELP, EXAMPLE, add_arguments and run, as a verb's.
-PARTS = ("decode", "export")
+PARTS = ("decode", "train", "export")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
