@@ -171,6 +171,24 @@ def test_arctic(tmp_path):
         prepare("arctic", corpus, tmp_path / "out", "--speakers", "xyz")
 
 
+def test_several_corpora_become_one(tmp_path):
+    vctk_092(tmp_path / "c" / "VCTK-Corpus-0.92")
+    folder_of(tmp_path / "c" / "VCTK-Corpus" / "wav48", "p225/p225_001.wav", "p225/p225_007.wav", rate=48000)
+    folder_of(tmp_path / "c" / "cmu_arctic" / "cmu_us_slt_arctic" / "wav", *(f"arctic_a{n:04d}.wav" for n in (1, 6, 12)))
+    assert prepare("multi", tmp_path / "c", tmp_path / "out") == 0
+    sets = check(tmp_path / "out")
+    parts = [sets_of(path) for path in (tmp_path / "out" / "parts").iterdir()]
+    for name, utts in sets.items():
+        assert set(utts) == {utt for part in parts for utt in part.get(name, [])}
+    assert {"p225-p225_001", "p225-p225_007", "slt-arctic_a0001"} <= set(sets["train"])
+    assert sets["test_unseen"] == ["p239-p239_001"]
+    scp = (tmp_path / "out" / "all" / "wav.scp").read_text()
+    assert "VCTK-Corpus-0.92/wav48_silence_trimmed/p225/p225_001" in scp
+    assert "VCTK-Corpus/wav48/p225/p225_001" not in scp
+    with pytest.raises(CorpusError, match="holds none of cmu_arctic"):
+        prepare("multi", tmp_path / "out", tmp_path / "other")
+
+
 def test_fsdd(tmp_path):
     corpus = folder_of(tmp_path / "c", *(f"recordings/7_{s}_{n}.wav" for s in ("george", "nicolas") for n in (0, 5, 10)), rate=8000)
     assert prepare("fsdd", corpus, tmp_path / "out") == 0
@@ -322,6 +340,7 @@ REAL = {
     "librispeech": ("librispeech", "LibriSpeech", 357, 0),
     "arctic": ("arctic", "cmu_arctic", 1186, 0),
     "fsdd": ("fsdd", "free-spoken-digit-dataset", 2000, 0),
+    "multi": ("multi", ".", 2032, 72),
 }
 
 
