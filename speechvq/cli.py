@@ -24,7 +24,17 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         0 for success, 1 where some of a batch failed, 2 for input that cannot be used.
     """
-    args = build_parser().parse_args(argv)
+    try:
+        code = _run(build_parser().parse_args(argv))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader of a pipe left, as `head` does: no fault, but Python would complain again while closing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+
+
+def _run(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, format="%(name)s: %(message)s")
     try:
         return args.run(args)
@@ -34,10 +44,6 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"speechvq {args.verb}: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader of a pipe left, as `head` does: no fault, but Python would complain again while closing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from tiny import RATE, voice
 
 import speechvq
 from speechvq.audio import info, read, write
-from speechvq.cli import VERBS, main
+from speechvq.cli import BROKEN_PIPE, VERBS, main
 from speechvq.corpus import DataDir
 from speechvq.units import UnitsDir
 
@@ -34,6 +36,15 @@ def test_help_shows_an_example(verb, capsys):
         main([verb, "--help"])
     assert stop.value.code == 0
     assert f"speechvq {verb}" in capsys.readouterr().out.split("example:")[1]
+
+
+@pytest.mark.parametrize("options", [["export", "--list"], ["info"]])
+def test_a_reader_that_leaves_is_no_fault(options, tiny_exp):
+    options = [*options, str(tiny_exp / "best")] if options == ["info"] else options
+    process = subprocess.Popen([sys.executable, "-m", "speechvq", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert (process.wait(), process.stderr.read()) == (BROKEN_PIPE, "")
+    process.stderr.close()
 
 
 def test_public_names():
