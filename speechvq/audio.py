@@ -163,10 +163,16 @@ def _writable(samples: np.ndarray, coding: str, name: str) -> np.ndarray:
     if samples.ndim != 1:
         raise AudioError(f"{name}: audio to write must be one row of samples, not of shape {samples.shape}")
     _require_finite(samples, name)
-    samples = np.clip(samples, -1.0, 1.0)
-    if coding != "PCM_16":
-        return samples
     # libsndfile scales floats by 32767 going out and by 32768 coming in; whole numbers survive the trip.
+    return to_int16(samples) if coding == "PCM_16" else np.clip(samples, -1.0, 1.0)
+
+
+def to_int16(samples: np.ndarray) -> np.ndarray:
+    """Samples as 16-bit integers, what exceeds [-1, 1) clipped.
+
+    Args:
+        samples: float, any shape.
+    """
     return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import sys
+from collections import deque
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import BinaryIO
 
 from speechvq.errors import AudioError, InputError
 from speechvq.options import add_decoding, add_model
@@ -12,7 +16,9 @@ from speechvq.options import add_decoding, add_model
 HELP = "Convert recordings to another voice."
 EXAMPLE = """  speechvq convert --speaker slt my.wav -o slt.wav
   speechvq convert --model exp/arctic/best --speaker bdl recordings/ -o converted/
-  speechvq convert list.csv -o converted/        # columns input,speaker,output"""
+  speechvq convert list.csv -o converted/        # columns input,speaker,output
+  speechvq convert --speaker slt my.wav --play
+  speechvq convert --speaker slt my.wav --stream | ffmpeg -f s16le -ar 16000 -i - slt.opus"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("input", metavar="IN.wav|DIR|LIST.csv", help="a recording, a folder of them, or a list")
     parser.add_argument("--speaker", metavar="NAME", help="target voice; 'speechvq info MODEL_DIR' lists them")
-    parser.add_argument("-o", "--output", required=True, metavar="OUT.wav|DIR", help="file to write, or folder for several")
+    parser.add_argument("-o", "--output", metavar="OUT.wav|DIR", help="file to write, or folder for several")
+    live = parser.add_mutually_exclusive_group()
+    live.add_argument("--play", action="store_true", help="hear one recording while it is converted; -o may be left out")
+    live.add_argument("--stream", action="store_true", help="write 16-bit samples to standard output as they are made; -o may be left out")
     add_decoding(parser)
 
 
@@ -31,6 +40,11 @@ def run(args: argparse.Namespace) -> int:
     from speechvq.options import open_codec
 
     tasks = _tasks(args)
+    live = args.play or args.stream
+    if live and len(tasks) != 1:
+        raise InputError(f"--play and --stream take one recording, not {len(tasks)}")
+    if not (live or args.output):
+        raise InputError("say where to write with -o, or hear one recording with --play")
     workers = worker_count(len(tasks), args.threads)
     if workers > 1:
         import torch
@@ -41,14 +55,23 @@ def run(args: argparse.Namespace) -> int:
     codec = open_codec(args)
     for _, speaker, _ in tasks:
         codec.model.speaker_vector(speaker)
-    jobs, faults = _jobs(codec, tasks, args)
-    codec.prepare_engine()
-    faults += run_jobs(jobs, workers, "converting")
+    with _pipe(args, codec.sample_rate) as pipe:
+        jobs, faults = _jobs(codec, tasks, args, pipe)
+        codec.prepare_engine()
+        faults += run_jobs(jobs, workers, "converting")
     return report_faults(faults, len(tasks))
 
 
+def _pipe(args: argparse.Namespace, sample_rate: int) -> AbstractContextManager[BinaryIO | None]:
+    if args.play:
+        from speechvq.listening import player
+
+        return player(sample_rate)
+    return nullcontext(sys.stdout.buffer if args.stream else None)
+
+
 def _tasks(args: argparse.Namespace) -> list[tuple[Path, str, Path]]:
-    source, output = Path(args.input), Path(args.output)
+    source, output = Path(args.input), Path(args.output or "")
     if source.suffix.lower() == ".csv":
         return [(Path(row["input"]), row["speaker"], output / row["output"]) for row in _read_list(source)]
     if not args.speaker:
@@ -82,17 +105,22 @@ def _read_list(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _jobs(codec, tasks: list[tuple[Path, str, Path]], args: argparse.Namespace) -> tuple[list, list[str]]:
+def _jobs(codec, tasks: list[tuple[Path, str, Path]], args: argparse.Namespace, pipe: BinaryIO | None) -> tuple[list, list[str]]:
     from speechvq import audio
     from speechvq.batch import Job
+    from speechvq.listening import heard
     from speechvq.options import sampling
 
     how = sampling(args)
 
     def job(source: Path, speaker: str, output: Path, seconds: float) -> Job:
         def convert(advance) -> None:
-            blocks = codec.convert_file(source, speaker, how)
-            audio.write_blocks(output, _counted(blocks, codec.sample_rate, advance), codec.sample_rate)
+            blocks = _counted(codec.convert_file(source, speaker, how), codec.sample_rate, advance)
+            blocks = heard(blocks, pipe) if pipe else blocks
+            if args.output:
+                audio.write_blocks(output, blocks, codec.sample_rate)
+            else:
+                deque(blocks, maxlen=0)
 
         return Job(str(source), seconds, convert)
 
