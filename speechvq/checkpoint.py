@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 import yaml
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from speechvq.config import Config, from_dict, to_dict
 from speechvq.errors import ModelError
@@ -34,7 +34,8 @@ def save_model(path: str | os.PathLike, model: VQVAE, state: dict[str, torch.Ten
     if half:
         tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     with atomic_dir(path) as folder:
-        save_file(tensors, folder / "model.safetensors")
+        # Its own save_file would make a file that only its owner may read.
+        (folder / "model.safetensors").write_bytes(save(tensors))
         tree = {"format": FORMAT} | to_dict(model.config)
         (folder / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
         (folder / "speakers.txt").write_text("".join(f"{name}\n" for name in model.speakers))

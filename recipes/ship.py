@@ -1,0 +1,39 @@
+#!/usr/bin/env python
+"""Make a model directory to hand out: weights in float16, its card, and the phones of its units.
+
+    recipes/ship.py egs/multi/exp/multi/best speechvq/models/default --card egs/multi/card.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from speechvq.checkpoint import load_model, save_model
+from speechvq.errors import SpeechVQError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, metavar="MODEL_DIR")
+    parser.add_argument("out", type=Path, metavar="OUT_DIR")
+    parser.add_argument("--card", type=Path, required=True, metavar="FILE", help="what it is made of, how good it is, what it is not for")
+    parser.add_argument("--phones", type=Path, metavar="FILE", help="output of speechvq evaluate units --json, for the demo")
+    args = parser.parse_args()
+    beside = {"card.md": args.card, "phones.json": args.phones}
+    texts = {name: path.read_text(encoding="utf-8") for name, path in beside.items() if path}
+    try:
+        save_model(args.out, load_model(args.model), half=True)
+    except SpeechVQError as error:
+        print(f"ship.py: {error}", file=sys.stderr)
+        return 2
+    for name, text in texts.items():
+        (args.out / name).write_text(text, encoding="utf-8")
+    size = sum(path.stat().st_size for path in args.out.iterdir())
+    print(f"{args.out}: {size / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
