@@ -40,7 +40,7 @@ class Sampling:
 
     seed: int = 0
     temperature: float = 1.0
-    top_p: float = 0.8
+    top_p: float = 0.9
 
 
 class Codec:

@@ -22,7 +22,7 @@ def add_decoding(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--threads", type=int, metavar="N", help="processor threads; all that help where left out")
     group.add_argument("--seed", type=int, default=0, metavar="N", help="of the random draw; the same seed gives the same audio (0)")
     group.add_argument("--temperature", type=float, default=1.0, metavar="X", help="below 1 draws likelier samples (1.0)")
-    group.add_argument("--top-p", type=float, default=0.8, metavar="P", help="draw from the likeliest classes that together hold P; 1 for all (0.8)")
+    group.add_argument("--top-p", type=float, default=0.9, metavar="P", help="draw from the likeliest classes that together hold P; 1 for all (0.9)")
 
 
 def open_codec(args: argparse.Namespace) -> Codec:
