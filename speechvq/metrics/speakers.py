@@ -12,17 +12,14 @@ from speechvq.metrics.mfcc import add_deltas, mfcc
 NUM_CEPSTRA = 20
 PIECE_FRAMES = 150
 QUIET_DB = 40.0
-NOISE_DB = -20.0
 
 
 class SpeakerCheck:
     """Voice vectors: linear discriminants of the statistics of MFCC in speech.
 
-    Every recording, to learn from or to judge, first gets white noise 20 dB below its level: who
-    speaks should be told from the formants, not from how quiet the valleys between them are, which
-    is a matter of microphones and vocoders. An utterance is cut into pieces of at least 1.5 s; each
-    becomes the means and deviations of its MFCC 1 to 19 and their differences, and discriminant
-    analysis finds the directions that tell the training speakers apart.
+    An utterance is cut into pieces of at least 1.5 s; each becomes the means and
+    deviations of its MFCC 1 to 19 and their differences, and discriminant analysis
+    finds the directions that tell the training speakers apart.
 
     Args:
         recordings: samples [T] at 16 kHz of each training speaker.
@@ -60,9 +57,7 @@ class SpeakerCheck:
 
 def _pieces(samples: np.ndarray) -> np.ndarray:
     # Statistics [n, 76] of the pieces of a recording; coefficient 0 only tells speech from pauses.
-    level = np.sqrt(np.mean(np.square(samples))) * 10 ** (NOISE_DB / 20)
-    noisy = samples + level * np.random.default_rng(0).standard_normal(len(samples))
-    frames = add_deltas(mfcc(noisy, 16000, NUM_CEPSTRA))[:, : 2 * NUM_CEPSTRA]
+    frames = add_deltas(mfcc(samples, 16000, NUM_CEPSTRA))[:, : 2 * NUM_CEPSTRA]
     loud = frames[:, 0] > frames[:, 0].max() - QUIET_DB * np.sqrt(40)
     speech = np.delete(frames[loud], [0, NUM_CEPSTRA], axis=1)
     count = max(1, len(speech) // PIECE_FRAMES)
