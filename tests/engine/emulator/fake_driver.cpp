@@ -7,7 +7,7 @@
 #include <string>
 
 typedef unsigned long long Pointer;
-enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, NOT_FOUND = 500 };
 static int shared_allowed = 48 * 1024, cluster16_allowed, current;
 static bool mode(const char *name) { return name == std::string(getenv("FAKE_GPU") ?: "works"); }
 static unsigned setting(const char *name) { return atoi(getenv(name)); }
@@ -61,5 +61,15 @@ int cuLaunchKernel(void *function, unsigned grid, unsigned, unsigned, unsigned t
 int cuGetErrorString(int error, const char **said) {
   *said = error == OUT_OF_MEMORY ? "out of memory" : "invalid argument";
   return SUCCESS;
+}
+// Newer cuda-bindings ask for every function by name; as a driver does, this hands out the latest version of it.
+int cuGetProcAddress_v2(const char *name, void **found, int, unsigned long long, int *status) {
+  Dl_info own;
+  dladdr((void *)cuInit, &own);
+  void *self = dlopen(own.dli_fname, RTLD_NOW | RTLD_NOLOAD);
+  *found = dlsym(self, (std::string(name) + "_v2").c_str());
+  if (!*found) *found = dlsym(self, name);
+  if (status) *status = *found ? 0 : 1;
+  return *found ? SUCCESS : NOT_FOUND;
 }
 }
