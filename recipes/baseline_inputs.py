@@ -16,7 +16,7 @@ import numpy as np
 
 from speechvq.corpus import DataDir
 from speechvq.errors import SpeechVQError
-from speechvq.evaluate.baseline import FIT_FRAMES, cepstra
+from speechvq.evaluate.baseline import cepstra, units_to_fit
 from speechvq.files import atomic_file
 from speechvq.metrics.mfcc import KMeans, Variant
 from speechvq.units import UnitsDir, UnitsWriter
@@ -54,7 +54,7 @@ def make_set(units: UnitsDir, data: DataDir, out: Path, name: str, codebooks: di
         features = frames.features(variant, num_units, seconds)
         if kind not in codebooks:
             together = np.concatenate(list(features.values()))
-            chosen = np.sort(rng.permutation(len(together))[:FIT_FRAMES])
+            chosen = np.sort(rng.permutation(len(together))[: units_to_fit(units.codebook_size)])
             codebooks[kind] = KMeans(together[chosen], units.codebook_size, seed, restarts=3)
         write_units(out / kind / name, units, {utt: codebooks[kind](x) for utt, x in features.items()})
     write_units(

@@ -15,11 +15,14 @@ ROOT = Path(__file__).parent.parent
 STEPS = {"steps": 14, "quantize_from": 4, "decoder_from": 10, "validate_every": 7, "crop_samples": 2048, "dev_crops": 4, "log_every": 2}
 
 
+def environment() -> dict[str, str]:
+    """The environment that runs the tests, active, so that the set-up script uses it."""
+    return os.environ | {"VIRTUAL_ENV": sys.prefix, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
 def run(folder: Path, *options: str) -> subprocess.CompletedProcess:
-    # The environment that runs the tests counts as active, so that the set-up script uses it.
-    environment = os.environ | {"VIRTUAL_ENV": sys.prefix, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     command = ["bash", str(ROOT / "recipes" / "run.sh"), *options]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
 
 
 @pytest.mark.slow

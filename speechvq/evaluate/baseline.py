@@ -45,6 +45,11 @@ def cepstra(data: DataDir, utterances: Iterable[str]) -> Cepstra:
     return Cepstra({utt: mfcc(data.audio(utt), 16000) for utt in chosen}, {utt: data.utt2spk[utt] for utt in chosen})
 
 
+def units_to_fit(codebook_size: int) -> int:
+    """How many units k-means should see."""
+    return max(FIT_UNITS, FIT_UNITS_PER_CENTRE * codebook_size)
+
+
 class Baseline:
     """K-means codebooks of a training set, at the rate and codebook size of the units they stand beside.
 
@@ -71,7 +76,7 @@ class Baseline:
     ):
         self.codebook_size, self.unit_seconds = codebook_size, unit_seconds
         rng = np.random.default_rng(seed)
-        wanted = max(FIT_UNITS, FIT_UNITS_PER_CENTRE * codebook_size)
+        wanted = units_to_fit(codebook_size)
         num_units = {}
         for utt in rng.permutation(data.utterances):
             num_units[str(utt)] = int(data.duration(str(utt)) / unit_seconds)
