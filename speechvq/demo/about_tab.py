@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
+from speechvq.checkpoint import DEFAULT_MODEL
 from speechvq.codec import Codec
 from speechvq.demo.figures import PhoneTable
 from speechvq.demo.studio import Studio
@@ -11,12 +12,12 @@ from speechvq.nn.conv import count_parameters
 
 SHELL = """\
 # the same from the shell
-speechvq convert --model {model} --speaker {voice} my.wav -o converted.wav
-speechvq encode  --model {model} my.wav -o units/my
-speechvq decode  --model {model} units/my --speaker {voice} -o spoken/
+speechvq convert {option}--speaker {voice} my.wav -o converted.wav
+speechvq encode  {option}my.wav -o units/my
+speechvq decode  {option}units/my --speaker {voice} -o spoken/
 speechvq export  units/my --format kaldi-text -o exports/my
-speechvq enroll  --model {model} --name me my1.wav my2.wav -o {model}-with-me
-speechvq info    {model}"""
+speechvq enroll  {option}--name me my1.wav my2.wav -o {model}-with-me
+speechvq info    {named}"""
 
 CLIENT = """\
 import base64
@@ -44,12 +45,19 @@ def describe(studio: Studio, name: str) -> str:
         card,
         f"## In figures\n\n{_table(facts(codec))}",
         _metrics(studio.phones[name]),
-        f"## Without this page\n\n```bash\n{SHELL.format(model=name, voice=voice)}\n```",
+        f"## Without this page\n\n```bash\n{_shell(codec, name)}\n```",
         f"From Python, through this page's API:\n\n```python\n{CLIENT.format(voice=voice)}\n```",
         "How it works: a convolutional encoder turns sound into a row of units from a codebook; a WaveNet, told the units and "
         "a speaker, draws the sound again one sample at a time (van den Oord et al., *Neural Discrete Representation Learning*, 2017).",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _shell(codec: Codec, name: str) -> str:
+    # The model that ships is taken where none is named.
+    named = "" if codec.path == DEFAULT_MODEL else name
+    option = f"--model {named} " if named else ""
+    return SHELL.format(option=option, named=named, model=name, voice=codec.speakers[0]).rstrip()
 
 
 def facts(codec: Codec) -> dict[str, str]:

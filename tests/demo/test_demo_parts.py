@@ -16,15 +16,16 @@ from demo_inputs import sweep
 pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'speechvq[demo]'")
 
 from speechvq import audio
+from speechvq.checkpoint import DEFAULT_MODEL
 from speechvq.codec import Sampling
 from speechvq.demo import widgets
 from speechvq.demo.about_tab import describe
 from speechvq.demo.figures import read_phone_table, spectrogram, unit_view
 from speechvq.demo.guard import allowed, names_file
-from speechvq.demo.limits import check_sampling
+from speechvq.demo.limits import Limits, check_sampling
 from speechvq.demo.session import add_voice, choices, find_voices
 from speechvq.demo.stepwise import stepwise
-from speechvq.demo.studio import in_a_sentence
+from speechvq.demo.studio import in_a_sentence, open_studio
 from speechvq.demo.takes import speak
 from speechvq.demo.units_tab import export_zip
 from speechvq.demo.wire import audio_from_base64, parse_units, pcm_base64, recording, wav_base64
@@ -256,3 +257,9 @@ def test_the_page_carries_all_it_needs(tiny, studio):
     assert "http://" not in head.replace("http://www.w3.org", "") and "https://" not in head
     assert head.count("<script>") == head.count("</script>") == len(widgets.SCRIPTS) + 1
     assert "speechvq convert --model tiny" in describe(studio, "tiny")
+
+
+def test_commands_for_the_model_that_ships_name_no_model():
+    shipped = open_studio([DEFAULT_MODEL], Limits())
+    commands = describe(shipped, shipped.first)
+    assert "speechvq convert --speaker" in commands and "--model" not in commands.split("```bash")[1].split("```")[0]
