@@ -364,7 +364,7 @@ def test_kaldi_accepts_real_corpora(tmp_path, case):
     if not corpora:
         pytest.skip("SPEECHVQ_CORPORA is not set: no real speech at hand")
     prepare(REAL[case][0], Path(corpora) / REAL[case][1], tmp_path / "out")
-    for directory in sorted((tmp_path / "out").iterdir()):
+    for directory in sorted(path.parent for path in (tmp_path / "out").rglob("wav.scp")):
         assert "Successfully validated" in kaldi_says(directory)
 
 
