@@ -9,6 +9,7 @@ recipes="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
 prepare=""        # which recipes/prepare_NAME.py makes the data directories
 corpus=""         # path of the corpus, handed to it
+alignments=""     # phone times, handed to it
 prepare_options=""  # more of its options
 config=vctk64     # configuration or preset to train
 name=""           # of the experiment; the configuration's where left out
@@ -30,6 +31,7 @@ Usage: ${0##*/} [--option value ...]
   --name NAME           of the experiment, exp/NAME
   --targets "A B"       voices to convert to
   --conversions N       how many test utterances to convert        ($conversions)
+  --alignments PATH     phone times: TextGrids, .lab files, a CTM  (CORPUS/alignments)
   --train-options "..." handed to speechvq train, e.g. "--set train.steps=500"
   --prepare-options "..." handed to the prepare script
   --align true|false    make phone times where there are none      ($align)
@@ -69,7 +71,7 @@ at() {
 
 if at 1 "prepare"; then
     # shellcheck disable=SC2086
-    python "$recipes/prepare_$prepare.py" ${corpus:+"$corpus"} data $prepare_options
+    python "$recipes/prepare_$prepare.py" ${corpus:+"$corpus"} data ${alignments:+--alignments "$alignments"} $prepare_options
 fi
 
 if at 2 "validate"; then

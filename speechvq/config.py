@@ -29,6 +29,10 @@ class EncoderConfig:
         channels: width at frame rate; the strided layers widen towards it.
         layers: dilated residual layers at frame rate, dilations 1, 2, 4, 1, 2, 4, ...
         code_dim: D, size of a codebook vector.
+        normalise: seconds to either side over which the channels at the front are brought to mean 0 and deviation 1,
+            which takes much of the speaker away; 0 leaves them.
+        warp: of mel or mfcc, the largest share by which training stretches the frequencies that the encoder sees
+            (the decoder must make the voice as it was).
     """
 
     input: str = "waveform"
@@ -36,6 +40,8 @@ class EncoderConfig:
     channels: int = 128
     layers: int = 4
     code_dim: int = 64
+    normalise: float = 0.0
+    warp: float = 0.0
 
     @property
     def hop_length(self) -> int:
@@ -166,6 +172,10 @@ class Config:
             _check_positive(section)
         if not self.encoder.strides or min(self.encoder.strides) < 1:
             raise ConfigError(f"encoder.strides must be positive, not {list(self.encoder.strides)}")
+        if self.encoder.warp and self.encoder.input == "waveform":
+            raise ConfigError("encoder.warp stretches mel bands: set encoder.input to mel or mfcc, or encoder.warp to 0")
+        if self.encoder.warp >= 0.5:
+            raise ConfigError(f"encoder.warp is {self.encoder.warp}; speakers differ by 0.1 to 0.2, and it must be below 0.5")
         if self.train.crop_samples % self.hop_length:
             raise ConfigError(
                 f"train.crop_samples {self.train.crop_samples} is no multiple of the hop length {self.hop_length}: "
@@ -181,7 +191,7 @@ class Config:
 
 
 _MAY_BE_ZERO = {"layers", "condition_layers", "quantize_from", "decoder_from", "warmup_steps", "spectral_weight", "speaker_balance"}
-_MAY_BE_ZERO |= {"seed", "jitter", "restart_below", "weight_decay", "commitment_weight", "decay_from", "average_decay"}
+_MAY_BE_ZERO |= {"seed", "jitter", "restart_below", "weight_decay", "commitment_weight", "decay_from", "average_decay", "normalise", "warp"}
 
 
 def _check_positive(section: object) -> None:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from speechvq.config import EncoderConfig
 from speechvq.nn.conv import ChannelNorm, ResidualStack, StridedConv
-from speechvq.nn.features import Cepstra, LogMel
+from speechvq.nn.features import Cepstra, LogMel, SlidingNorm
 
 LONGEST_FEATURE_HOP = 160
 CYCLE = 3
@@ -37,7 +37,10 @@ class Encoder(nn.Module):
             feature_hop, strides = _feature_hop(config.strides)
             kinds = {"mel": (LogMel, 80), "mfcc": (Cepstra, 39)}
             kind, channels = kinds[config.input]
-            self.front = kind(sample_rate, feature_hop)
+            self.front = kind(sample_rate, feature_hop, warp=config.warp)
+        reach = round(config.normalise * sample_rate / self.front.hop_length)
+        self.normalise = SlidingNorm(reach) if reach else nn.Identity()
+        self.context = reach * self.front.hop_length
         self.strided = nn.ModuleList()
         for stride in strides or (1,):
             self.strided.append(StridedConv(channels, config.channels, stride))
@@ -53,7 +56,7 @@ class Encoder(nn.Module):
     @property
     def look_ahead(self) -> int:
         """Frames to either side that a unit depends on; chunks that overlap by it encode as the whole does."""
-        samples, hop = self.front.look_ahead, self.front.hop_length
+        samples, hop = self.front.look_ahead + self.context, self.front.hop_length
         for layer in self.strided:
             samples += max(layer.padding) * hop
             hop *= layer.stride
@@ -73,7 +76,7 @@ class Encoder(nn.Module):
         Returns:
             [B, D, N], unit variance over D.
         """
-        x = self.front(wav[:, 0])
+        x = self.normalise(self.front(wav[:, 0]))
         for layer in self.strided:
             x = F.relu(layer(x))
         return self.project(self.stack(x))

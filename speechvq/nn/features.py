@@ -1,4 +1,4 @@
-"""Log-mel frames and cepstra whose frame n is centred on samples [n * hop, (n + 1) * hop)."""
+"""Log-mel frames and cepstra whose frame n is centred on samples [n * hop, (n + 1) * hop), and their normalisation."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from torch.nn import functional as F
 N_FFT = 512
 WINDOW_SECONDS = 0.025
 FLOOR = 1e-6
+VARIANCE_FLOOR = 1e-2
+# Stretches of the frequency axis that training draws from, on either side of none.
+WARPS = 4
 
 
 class LogMel(nn.Module):
@@ -21,9 +24,11 @@ class LogMel(nn.Module):
         sample_rate: in Hz.
         hop_length: samples per frame.
         bands: of the Slaney mel scale, from 50 Hz to half the sample rate.
+        warp: while training, each signal's frequencies are stretched by up to this share, as if by another speaker
+            (vocal tract length perturbation, Jaitly and Hinton 2013).
     """
 
-    def __init__(self, sample_rate: int, hop_length: int, bands: int = 80):
+    def __init__(self, sample_rate: int, hop_length: int, bands: int = 80, warp: float = 0.0):
         super().__init__()
         self.hop_length = hop_length
         self.look_ahead = (N_FFT - hop_length + 1) // 2
@@ -32,6 +37,11 @@ class LogMel(nn.Module):
         filters = librosa.filters.mel(sr=sample_rate, n_fft=N_FFT, n_mels=bands, fmin=50.0, norm=None)
         self.register_buffer("window", window / window.square().sum().sqrt(), persistent=False)
         self.register_buffer("filters", torch.from_numpy(np.ascontiguousarray(filters.T)), persistent=False)
+        self.warp = warp
+        if warp:
+            stretches = 1 + warp * np.linspace(-1, 1, 2 * WARPS + 1)
+            warped = torch.stack([self.filters.T @ _stretching(stretch) for stretch in stretches])
+            self.register_buffer("warped", warped.transpose(1, 2).contiguous(), persistent=False)
 
     def forward(self, wav: Tensor) -> Tensor:
         """[B, T] in [-1, 1] -> [B, bands, T / hop_length]."""
@@ -41,7 +51,10 @@ class LogMel(nn.Module):
             padded, N_FFT, self.hop_length, self.window_length, self.window, center=False, return_complex=True
         )
         power = spectrum.real.square() + spectrum.imag.square()
-        mel = power.transpose(1, 2) @ self.filters
+        filters = self.filters
+        if self.training and self.warp:
+            filters = self.warped[torch.randint(len(self.warped), (len(wav),), device=wav.device)]
+        mel = power.transpose(1, 2) @ filters
         return ((mel + FLOOR).log().transpose(1, 2) + 7.0) / 3.0
 
 
@@ -52,11 +65,12 @@ class Cepstra(nn.Module):
         sample_rate: in Hz.
         hop_length: samples per frame.
         count: of cepstra; 3 * count channels come out.
+        warp: as of LogMel.
     """
 
-    def __init__(self, sample_rate: int, hop_length: int, count: int = 13):
+    def __init__(self, sample_rate: int, hop_length: int, count: int = 13, warp: float = 0.0):
         super().__init__()
-        self.mel = LogMel(sample_rate, hop_length, bands=40)
+        self.mel = LogMel(sample_rate, hop_length, bands=40, warp=warp)
         # Divided so that the first cepstrum does not drown the others.
         basis = scipy.fft.dct(np.eye(40), norm="ortho")[:, :count] / np.sqrt(10.0)
         self.register_buffer("basis", torch.from_numpy(basis.astype(np.float32)), persistent=False)
@@ -78,3 +92,45 @@ class Cepstra(nn.Module):
         reach = self.slope.shape[-1] // 2
         padded = F.pad(x.reshape(B * C, 1, N), (reach, reach), mode="replicate")
         return F.conv1d(padded, self.slope).reshape(B, C, N)
+
+
+class SlidingNorm(nn.Module):
+    """Mean and deviation of each channel taken away, over the frames around.
+
+    What stays the same for seconds is the speaker and the room, not what is said. A window
+    that slides, where others take the whole utterance, leaves long recordings to be encoded in pieces.
+
+    Args:
+        reach: frames to either side; fewer where the signal ends.
+    """
+
+    def __init__(self, reach: int):
+        super().__init__()
+        self.reach = reach
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, N] -> [B, C, N]."""
+        frame = torch.arange(x.shape[-1], device=x.device)
+        first, last = (frame - self.reach).clamp(min=0), (frame + self.reach + 1).clamp(max=len(frame))
+
+        def around(values: Tensor) -> Tensor:
+            sums = F.pad(values.cumsum(-1), (1, 0))
+            return (sums[..., last] - sums[..., first]) / (last - first)
+
+        exact = x.double()  # long running sums
+        mean = around(exact)
+        variance = (around(exact.square()) - mean.square()).clamp(min=0)
+        return ((exact - mean) / (variance + VARIANCE_FLOOR).sqrt()).to(x.dtype)
+
+
+def _stretching(stretch: float) -> Tensor:
+    # Row k interpolates a spectrum at bin k * stretch; beyond a bend below the end, the line leads to the end.
+    bins = N_FFT // 2
+    k = np.arange(bins + 1.0)
+    bend = 0.8 * bins / max(stretch, 1.0)
+    position = np.where(k < bend, k * stretch, bins - (bins - bend * stretch) * (bins - k) / (bins - bend))
+    low = np.minimum(position.astype(int), bins - 1)
+    rows = np.zeros((bins + 1, bins + 1), np.float32)
+    rows[np.arange(bins + 1), low] = 1 - (position - low)
+    rows[np.arange(bins + 1), low + 1] = position - low
+    return torch.from_numpy(rows)
