@@ -9,7 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+
+from speechvq.corpus import DataDir
 
 ROOT = Path(__file__).parent.parent
 STEPS = {"steps": 14, "quantize_from": 4, "decoder_from": 10, "validate_every": 7, "crop_samples": 2048, "dev_crops": 4, "log_every": 2}
@@ -46,6 +50,18 @@ def test_every_stage(tmp_path):
     assert again.returncode == 0
     assert "stage 5" in again.stdout
     assert "stage 6" not in again.stdout
+
+
+def test_phone_times_from_a_path_with_blanks(tmp_path):
+    recordings = tmp_path / "my corpus" / "tom"
+    recordings.mkdir(parents=True)
+    for name in "abcdefgh":
+        soundfile.write(recordings / f"{name}.wav", np.sin(np.arange(8000) / 9) / 2, 16000)
+    times = tmp_path / "my times.ctm"
+    times.write_text("tom-a 1 0.0 0.1 AA\n")
+    done = run(tmp_path, "--prepare", "folder", "--corpus", str(recordings.parent), "--alignments", str(times), "--stop-stage", "1")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert set(DataDir(tmp_path / "data" / "all").alignments) == {"tom-a"}
 
 
 @pytest.mark.parametrize(("options", "named"), [(["--bogus", "1"], "no option --bogus"), ([], "--prepare NAME is missing"), (["--stage"], "needs a value")])
