@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -58,16 +59,26 @@ class VQVAE(nn.Module):
         self.quantizer = VectorQuantizer(config.quantizer, config.encoder.code_dim)
         self.decoder = WaveNetDecoder(config.decoder, config.encoder.code_dim, config.hop_length)
         self.speaker = nn.Embedding(len(speakers), config.decoder.speaker_dim)
-        frames = -(-config.hop_length // LONGEST_FEATURE_HOP)
-        while config.hop_length % frames:
-            frames += 1
-        self.log_mel = LogMel(config.sample_rate, config.hop_length // frames, SPECTRAL_BANDS)
-        self.spectral = nn.Conv1d(config.decoder.condition_channels, SPECTRAL_BANDS * frames, 1)
+        self.spectral = nn.Conv1d(config.decoder.condition_channels, SPECTRAL_BANDS * self._mel_frames, 1)
 
     @property
     def hop_length(self) -> int:
         """Samples per unit."""
         return self.config.hop_length
+
+    @property
+    def _mel_frames(self) -> int:
+        # The least for each unit that makes none longer than a feature's hop.
+        frames = -(-self.hop_length // LONGEST_FEATURE_HOP)
+        while self.hop_length % frames:
+            frames += 1
+        return frames
+
+    @cached_property
+    def log_mel(self) -> LogMel:
+        """What the spectral loss compares with; made when first asked for, since only training needs it."""
+        made = LogMel(self.config.sample_rate, self.hop_length // self._mel_frames, SPECTRAL_BANDS)
+        return made.to(self.spectral.weight.device)
 
     @torch.no_grad()
     def encode(self, wav: Tensor) -> Tensor:

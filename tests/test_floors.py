@@ -76,3 +76,9 @@ def test_verbs_do_not_import_one_another():
 def test_the_package_starts_without_torch():
     code = "import sys, speechvq, speechvq.cli; speechvq.cli.build_parser(); sys.exit('torch' in sys.modules or 'numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_model_on_waveforms_loads_without_librosa():
+    # librosa brings scipy.signal, and together they would double the time until the first sample is heard.
+    code = "import speechvq, sys; speechvq.load(); sys.exit('scipy.signal' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import librosa
 import numpy as np
-import scipy.fft
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,6 +27,8 @@ class LogMel(nn.Module):
     """
 
     def __init__(self, sample_rate: int, hop_length: int, bands: int = 80, warp: float = 0.0):
+        import librosa  # not above: it takes as long as torch, and a model on waveforms needs no mel to encode and decode
+
         super().__init__()
         self.hop_length = hop_length
         self.look_ahead = (N_FFT - hop_length + 1) // 2
@@ -69,6 +69,8 @@ class Cepstra(nn.Module):
     """
 
     def __init__(self, sample_rate: int, hop_length: int, count: int = 13, warp: float = 0.0):
+        import scipy.fft
+
         super().__init__()
         self.mel = LogMel(sample_rate, hop_length, bands=40, warp=warp)
         # Divided so that the first cepstrum does not drown the others.
