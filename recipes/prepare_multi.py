@@ -2,8 +2,8 @@
 """Prepare several corpora as one: OUT_DIR/{all,train,dev,test,test_unseen}, and each by itself in OUT_DIR/parts.
 
 CORPUS_PATH holds any of cmu_arctic, LibriSpeech, VCTK-Corpus and VCTK-Corpus-0.92, each as its own
-prepare script takes it. What one recipe holds out is held out here. An utterance that both
-editions of VCTK have is taken from the later one.
+prepare script takes it. What one recipe holds out is held out here, except that the speakers of
+`splits/multi.voices.txt` are voices; an utterance that both editions of VCTK have is taken from the later one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import prepare_arctic
 import prepare_librispeech
 import prepare_vctk
-from prepare import UNSEEN, add_corpus_arguments, main_of, write_sets
+from prepare import SPLITS, UNSEEN, add_corpus_arguments, main_of, read_list, split, write_sets
 
 from speechvq.corpus import DataDir, Utterance
 from speechvq.errors import CorpusError
@@ -49,7 +49,11 @@ def prepare(args: argparse.Namespace) -> int:
                 data = DataDir(part / kind)
                 for utt in data.utterances:
                     homes.setdefault(utt, (kind, data.utterance(utt)))
-    write_sets(args.out, {kind: [u for home, u in homes.values() if home == kind] for kind in SETS})
+    sets = {kind: [u for home, u in homes.values() if home == kind] for kind in SETS}
+    voices = read_list(SPLITS / "multi.voices.txt")
+    freed = split("multi", [u for u in sets[UNSEEN] if u.speaker in voices])
+    sets[UNSEEN] = [u for u in sets[UNSEEN] if u.speaker not in voices]
+    write_sets(args.out, {kind: chosen + freed[kind] for kind, chosen in sets.items()})
     return failed
 
 
