@@ -1,4 +1,4 @@
-"""A new voice from half a minute of speech: one more speaker vector, everything else as it is."""
+"""A new voice from half a minute of speech: one more speaker vector, and if asked the layers that read it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from speechvq.audio import apply_gain, gain_db, mu_law_encode, pad_to_hop
-from speechvq.checkpoint import load_model, save_model
+from speechvq.checkpoint import save_model
 from speechvq.data import speech_span
 from speechvq.errors import AudioError, InputError
 from speechvq.model import VQVAE
@@ -44,6 +44,8 @@ class Stage:
 
 # Log-mel frames place the voice in milliseconds a step; the WaveNet, far dearer, only refines it.
 STAGES = (Stage(200, 4, 0.03, False, 1.0), Stage(24, 1, 0.01, True, 17.0))
+# Of the conditioning layers' learning rate in the vector's: they are many, and know the other voices.
+LAYERS_RATE = 0.03
 
 
 def fit_voice(
@@ -51,16 +53,18 @@ def fit_voice(
     recordings: Sequence[np.ndarray],
     advance: Callable[[float], None] = lambda share: None,
     stages: Sequence[Stage] = STAGES,
+    layers: bool = False,
 ) -> np.ndarray:
     """Find the speaker vector under which the model best explains some speech.
 
     The search begins at the known voice that explains it best. The same recordings give the same vector.
 
     Args:
-        model: whose weights stay as they are.
+        model: whose weights stay as they are, except with `layers`.
         recordings: [T] each, at the model's rate, any loudness.
         advance: is told the share of the work done so far, in [0, 1].
         stages: of the descent.
+        layers: fit the model's conditioning layers too, in place: closer to this voice, at the others' cost.
 
     Returns:
         float32 [E].
@@ -69,7 +73,8 @@ def fit_voice(
         AudioError: less than three seconds of speech in all.
     """
     speech = _speech(recordings, model.config.sample_rate, model.hop_length)
-    frozen = [p for p in model.parameters() if p.requires_grad]
+    fitted = list(model.decoder.conditioner.parameters()) if layers else []
+    frozen = [p for p in model.parameters() if p.requires_grad and not any(p is other for other in fitted)]
     for parameter in frozen:
         parameter.requires_grad_(False)
     try:
@@ -78,7 +83,7 @@ def fit_voice(
         total = sum(stage.steps * stage.cost for stage in stages)
         done = 0.0
         for stage in stages:
-            for _ in _descend(model, crops, vector, stage):
+            for _ in _descend(model, crops, vector, fitted, stage):
                 done += stage.cost
                 advance(done / total)
     finally:
@@ -100,25 +105,24 @@ def voice_loss(model: VQVAE, vector: np.ndarray, recording: np.ndarray) -> float
         return _spectral(model, crops.quantized, crops.wav, torch.as_tensor(vector)[None]).item()
 
 
-def enroll(source: str | os.PathLike, name: str, vector: np.ndarray, path: str | os.PathLike) -> None:
-    """Write a copy of a model directory that knows one more voice.
+def enroll(model: VQVAE, name: str, vector: np.ndarray, path: str | os.PathLike, card: Path | None = None) -> None:
+    """Write a model directory that knows one more voice.
 
     Args:
-        source: the model directory that the vector was fitted to.
+        model: that the vector was fitted to.
         name: of the voice; without white space, and new.
         vector: [E].
         path: the model directory to write.
+        card: of the model that it began as; copied if it is there.
 
     Raises:
         InputError: the name is taken or cannot be one.
     """
-    model = load_model(source)
     require_new_name(name, model.speakers)
     state = model.state_dict()
     state["speaker.weight"] = torch.cat([state["speaker.weight"], torch.as_tensor(vector)[None]])
     save_model(path, VQVAE(model.config, [*model.speakers, name]), state)
-    card = Path(source) / "card.md"
-    if card.exists():
+    if card and card.exists():
         shutil.copyfile(card, Path(path) / "card.md")
 
 
@@ -183,10 +187,11 @@ def _spectral(model: VQVAE, quantized: Tensor, wav: Tensor, vector: Tensor) -> T
     return model.spectral_loss(model.decoder.conditioner(quantized, vector.expand(len(wav), -1)), wav)
 
 
-def _descend(model: VQVAE, crops: _Crops, vector: nn.Parameter, stage: Stage) -> Iterator[None]:
-    optimizer = torch.optim.Adam([vector], lr=stage.learning_rate)
-    for step in range(stage.steps):
-        optimizer.param_groups[0]["lr"] = stage.learning_rate * (1 - step / stage.steps)
+def _descend(model: VQVAE, crops: _Crops, vector: nn.Parameter, layers: list[nn.Parameter], stage: Stage) -> Iterator[None]:
+    groups = [([vector], stage.learning_rate), (layers, LAYERS_RATE * stage.learning_rate)]
+    optimizer = torch.optim.Adam([{"params": parameters, "lr": rate} for parameters, rate in groups if parameters])
+    falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, stage.steps)
+    for _ in range(stage.steps):
         quantized, wav, classes = crops.draw(stage.batch_size)
         frames = model.decoder.conditioner(quantized, vector[None].expand(len(wav), -1))
         loss = model.spectral_loss(frames, wav)
@@ -195,4 +200,5 @@ def _descend(model: VQVAE, crops: _Crops, vector: nn.Parameter, stage: Stage) ->
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        falling.step()
         yield

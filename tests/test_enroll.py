@@ -67,9 +67,20 @@ def test_fitting_changes_nothing_else_and_repeats_itself(model_dir):
     np.testing.assert_array_equal(first, fit_voice(model, [voice(2000)], stages=FEW))
 
 
+def test_layers_are_fitted_if_asked_and_only_they(model_dir):
+    plain, model = load_model(model_dir), load_model(model_dir)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    vector = fit_voice(plain, [voice(2000)], stages=FEW)
+    with_layers = fit_voice(model, [voice(2000)], stages=FEW, layers=True)
+    assert voice_loss(model, with_layers, voice(2000)) < 0.9 * voice_loss(plain, vector, voice(2000))
+    changed = {name.split(".")[1] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"conditioner"}
+    assert all(p.requires_grad for p in model.parameters())
+
+
 def test_the_new_model_speaks_as_the_old_one_does_with_the_vector(model_dir, tmp_path):
     vector = np.array([0.3, -0.2, 0.1, 0.5], np.float32)
-    enroll(model_dir, "me", vector, tmp_path / "with_me")
+    enroll(load_model(model_dir), "me", vector, tmp_path / "with_me", model_dir / "card.md")
     old, new = Codec(model_dir), Codec(tmp_path / "with_me")
     assert new.speakers == ["dark", "bright", "me"]
     assert (tmp_path / "with_me" / "card.md").read_text() == "# tiny\n"
@@ -81,7 +92,7 @@ def test_the_new_model_speaks_as_the_old_one_does_with_the_vector(model_dir, tmp
 @pytest.mark.parametrize("name", ["dark", "", "two words", " me"])
 def test_names_that_cannot_be_are_refused(model_dir, tmp_path, name):
     with pytest.raises(InputError):
-        enroll(model_dir, name, np.zeros(4, np.float32), tmp_path / "out")
+        enroll(load_model(model_dir), name, np.zeros(4, np.float32), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -93,6 +104,10 @@ def test_too_little_speech_is_refused(model_dir, samples):
 
 def test_the_verb_writes_a_model_with_one_more_voice(model_dir, tmp_path):
     audio.write(tmp_path / "me.wav", voice(2000), 16000)
-    code = cli.main(["enroll", "--model", str(model_dir), "--name", "me", str(tmp_path / "me.wav"), "-o", str(tmp_path / "out")])
-    assert code == 0
+    asked = ["enroll", "--model", str(model_dir), "--name", "me", str(tmp_path / "me.wav"), "-o"]
+    assert cli.main([*asked, str(tmp_path / "out")]) == 0
     assert load_model(tmp_path / "out").speakers == ["dark", "bright", "me"]
+    assert cli.main([*asked, str(tmp_path / "layers"), "--layers"]) == 0
+    old, new, fitted = (load_model(path).decoder.conditioner.state_dict() for path in (model_dir, tmp_path / "out", tmp_path / "layers"))
+    assert all(torch.equal(old[name], new[name]) for name in old)
+    assert not all(torch.equal(old[name], fitted[name]) for name in old)

@@ -15,6 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("recordings", nargs="+", metavar="IN.wav", help="recordings of one person, half a minute in all")
     parser.add_argument("--name", required=True, help="of the new voice, one word")
+    parser.add_argument(
+        "--layers", action="store_true", help="fit the conditioning layers too: closer to this voice, but the copy's other voices change"
+    )
     parser.add_argument("-o", "--output", required=True, metavar="MODEL_DIR", help="model directory to write")
 
 
@@ -30,6 +33,6 @@ def run(args: argparse.Namespace) -> int:
     require_new_name(args.name, model.speakers)
     recordings = [audio.read(path, model.config.sample_rate) for path in args.recordings]
     with progress(None, "enrolling", 100, unit="%", bar_format="{l_bar}{bar}| [{elapsed}<{remaining}]") as bar:
-        vector = fit_voice(model, recordings, lambda share: bar.update(100 * share - bar.n))
-    enroll(source, args.name, vector, args.output)
+        vector = fit_voice(model, recordings, lambda share: bar.update(100 * share - bar.n), layers=args.layers)
+    enroll(model, args.name, vector, args.output, source / "card.md")
     return 0
