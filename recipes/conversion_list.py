@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from collections import Counter
 from pathlib import Path
 
 from speechvq.audio import write
@@ -54,14 +55,16 @@ def conversions(data: DataDir, count: int, voices: list[str], targets: list[str]
     if unknown := sorted(set(targets or ()) - set(voices) - {"self"}):
         raise InputError(f"the model has no voice '{unknown[0]}'; it has: {', '.join(voices)}")
     usable = [utt for utt in data.utterances if not rebuild or data.utt2spk[utt] in voices]
-    rows = []
+    rows, used = [], Counter()
     for turn, utt in enumerate(usable[:: max(1, len(usable) // count)][:count]):
         speaker = data.utt2spk[utt]
         others = [speaker] if rebuild else [voice for voice in targets or voices if voice != speaker]
         if not others:
             continue
-        # A stride of seven, so that successive utterances meet distant voices.
-        target = others[turn * 7 % len(others)]
+        # The voices take turns; from a place that moves on by seven, so that successive utterances meet distant ones.
+        start = turn * 7 % len(others)
+        target = min(others[start:] + others[:start], key=used.__getitem__)
+        used[target] += 1
         source = sources / f"{utt}.wav"
         write(source, data.audio(utt, 16000), 16000)
         rows.append((str(source), target, f"{utt}-to-{target}.wav"))

@@ -1,0 +1,49 @@
+"""Which utterances are converted to which voices."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speechvq.audio import write
+from speechvq.corpus import DataDir, Utterance, write_data_dir
+from speechvq.errors import InputError
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "recipes"))
+
+from conversion_list import conversions  # noqa: E402
+
+VOICES = [f"v{n}" for n in range(9)]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> DataDir:
+    folder = tmp_path_factory.mktemp("data")
+    write(folder / "one.wav", np.zeros(1600, np.float32), 16000)
+    speakers = [*VOICES[:3], "other"]
+    write_data_dir(folder / "test", [Utterance(f"{speaker}-{n}", speaker, folder / "one.wav") for speaker in speakers for n in range(11)])
+    return DataDir(folder / "test")
+
+
+@pytest.mark.parametrize("count", [2, 7, 8])
+def test_the_targets_take_turns_and_nobody_becomes_themselves(data, tmp_path, count):
+    rows = conversions(data, 40, VOICES, VOICES[:count], tmp_path)
+    assert len(rows) == 40
+    used = Counter(target for _, target, _ in rows)
+    assert set(used) == set(VOICES[:count]) and max(used.values()) - min(used.values()) <= 1
+    assert not any(Path(source).stem.startswith(f"{target}-") for source, target, _ in rows)
+    assert all(Path(source).exists() for source, _, _ in rows)
+
+
+def test_rebuilding_takes_each_ones_own_voice(data, tmp_path):
+    rows = conversions(data, 6, VOICES, ["self"], tmp_path)
+    assert rows and all(Path(source).stem.startswith(f"{target}-") for source, target, _ in rows)
+
+
+def test_an_unknown_voice_is_refused(data, tmp_path):
+    with pytest.raises(InputError, match="no voice 'nobody'"):
+        conversions(data, 6, VOICES, ["nobody"], tmp_path)
