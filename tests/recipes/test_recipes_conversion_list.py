@@ -15,7 +15,7 @@ from speechvq.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "recipes"))
 
-from conversion_list import conversions  # noqa: E402
+from conversion_list import conversions
 
 VOICES = [f"v{n}" for n in range(9)]
 
