@@ -33,16 +33,25 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these rows (all)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of a training; run two with different --only on two cores (1)")
     args = parser.parse_args()
-    plan = yaml.safe_load(args.rows.read_text())
+    try:
+        plan = yaml.safe_load(args.rows.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        print(f"ablation.py: {args.rows} cannot be read: {error}", file=sys.stderr)
+        return 2
     if unknown := set(args.only or ()) - set(plan["rows"]):
         print(f"ablation.py: no row '{min(unknown)}' in {args.rows}; it has: {', '.join(plan['rows'])}", file=sys.stderr)
         return 2
     os.environ |= {name: str(args.threads) for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
+    failed = 0
     for name in args.only or plan["rows"]:
         if not (args.exp / name / "row.json").exists():
-            make(name, plan, args)
+            try:
+                make(name, plan, args)
+            except subprocess.CalledProcessError as error:
+                failed += 1
+                print(f"ablation.py: row '{name}' failed in speechvq {error.cmd[3]}, with exit code {error.returncode}", file=sys.stderr)
     print(table(plan["rows"], args.exp))
-    return 0
+    return 1 if failed else 0
 
 
 def make(name: str, plan: dict, args: argparse.Namespace) -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 import prepare_arctic
 import prepare_librispeech
 import prepare_vctk
-from prepare import SPLITS, UNSEEN, add_corpus_arguments, main_of, read_list, split, write_sets
+from prepare import SPLITS, UNSEEN, add_corpus_arguments, main_of, split, write_sets
 
 from speechvq.corpus import DataDir, Utterance
+from speechvq.corpus_files import read_list
 from speechvq.errors import CorpusError
 
 # In the order in which an utterance's first home counts.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -65,6 +66,21 @@ def test_a_stopped_row_is_taken_up(tmp_path, monkeypatch, called):
     assert run(tmp_path, monkeypatch, "--only", "plain") == 0
     assert "--resume" in called[0]
     assert json.loads((tmp_path / "exp" / "plain" / "row.json").read_text())["minutes"] >= 1
+
+
+def test_a_failing_row_does_not_stop_the_others(tmp_path, monkeypatch, called, capsys):
+    works = ablation.speechvq
+
+    def fails_for_plain(*command):
+        if str(tmp_path / "exp" / "plain") in map(str, command):
+            raise subprocess.CalledProcessError(2, ["python", "-m", "speechvq", *command])
+        return works(*command)
+
+    monkeypatch.setattr(ablation, "speechvq", fails_for_plain)
+    assert run(tmp_path, monkeypatch) == 1
+    told = capsys.readouterr()
+    assert "row 'plain' failed in speechvq train, with exit code 2" in told.err
+    assert "| jitter |" in told.out
 
 
 def test_an_unknown_row_is_refused(tmp_path, monkeypatch, called, capsys):
