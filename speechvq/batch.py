@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from speechvq.errors import SpeechVQError
@@ -31,8 +32,25 @@ def worker_count(jobs: int, threads: int | None) -> int:
     return 1 if jobs == 1 else min(jobs, threads or os.cpu_count() or 1)
 
 
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads, and afterwards as many as before.
+
+    Args:
+        count: at least 1.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def run_jobs(jobs: Sequence[Job], workers: int, title: str) -> list[str]:
-    """Run all jobs under a progress bar that counts seconds of audio.
+    """Run all jobs under a progress bar that counts seconds of audio; several at a time keep torch to one core each.
 
     Args:
         jobs: what to do, in this order.
@@ -45,7 +63,8 @@ def run_jobs(jobs: Sequence[Job], workers: int, title: str) -> list[str]:
     faults: list[str] = []
     total = sum(job.seconds for job in jobs)
     layout = "{l_bar}{bar}| {n:.1f}/{total:.1f} s of audio [{elapsed}<{remaining}, {rate_noinv_fmt}]"
-    with progress(None, title, total, unit="s", bar_format=layout) as bar, ThreadPoolExecutor(workers) as pool:
+    cores = torch_threads(1) if workers > 1 else nullcontext()
+    with cores, progress(None, title, total, unit="s", bar_format=layout) as bar, ThreadPoolExecutor(workers) as pool:
 
         def one(job: Job) -> None:
             try:

@@ -181,8 +181,7 @@ def _graph_runners(case: Case, precision: str, streams: int) -> Iterator[Runner]
 
 
 def _torch_runners(case: Case, backends: list[str], threads: int | None, batch: int) -> Iterator[Runner]:
-    import torch
-
+    from speechvq.batch import torch_threads
     from speechvq.bench.torch_step import TorchStep
     from speechvq.engine.cpu import default_threads
 
@@ -194,8 +193,8 @@ def _torch_runners(case: Case, backends: list[str], threads: int | None, batch: 
             stepper = TorchStep(case.weights, np.repeat(case.conditioning, streams, axis=0), scripted)
 
             def generate(n: int, stepper=stepper, count=count) -> None:
-                torch.set_num_threads(count)
-                stepper.generate(n)
+                with torch_threads(count):
+                    stepper.generate(n)
 
             def score(scripted=scripted) -> np.ndarray:
                 return TorchStep(case.weights, case.conditioning, scripted).score(case.classes)

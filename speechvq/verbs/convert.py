@@ -47,11 +47,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("say where to write with -o, or hear one recording with --play")
     workers = worker_count(len(tasks), args.threads)
     if workers > 1:
-        import torch
-
-        # Streams run side by side, so each keeps to one core.
-        torch.set_num_threads(1)
-        args.threads = 1
+        args.threads = 1  # streams run side by side, so each keeps to one core
     codec = open_codec(args)
     for _, speaker, _ in tasks:
         codec.model.speaker_vector(speaker)

@@ -34,9 +34,6 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{args.units} holds no utterances")
     workers = worker_count(len(units), args.threads)
     if workers > 1:
-        import torch
-
-        torch.set_num_threads(1)
         args.threads = 1
     codec = open_codec(args)
     codec.require(units.codebook_size, units.hop_length, units.sample_rate)

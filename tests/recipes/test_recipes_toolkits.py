@@ -5,6 +5,7 @@ import pytest
 import torch
 from spoken_units import K, export_language
 
+from speechvq.batch import torch_threads
 from speechvq.metrics.edits import edit_distance
 
 import ctc  # isort: skip  (spoken_units puts the recipes on the path)
@@ -12,11 +13,9 @@ import ctc  # isort: skip  (spoken_units puts the recipes on the path)
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(1):
+        yield
 
 
 class CutsToUnits(torch.utils.data.Dataset):
