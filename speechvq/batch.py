@@ -1,4 +1,4 @@
-"""Decoding many utterances on all cores: one fault does not stop the others."""
+"""Many utterances on all cores: one fault does not stop the others."""
 
 from __future__ import annotations
 
@@ -49,8 +49,23 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def side_by_side(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool whose several workers keep torch to one core each; what it has not begun when it is left is dropped.
+
+    Args:
+        workers: how many; a lone one keeps torch's threads.
+    """
+    with torch_threads(1) if workers > 1 else nullcontext():
+        pool = ThreadPoolExecutor(workers)
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
 def run_jobs(jobs: Sequence[Job], workers: int, title: str) -> list[str]:
-    """Run all jobs under a progress bar that counts seconds of audio; several at a time keep torch to one core each.
+    """Run all jobs under a progress bar that counts seconds of audio.
 
     Args:
         jobs: what to do, in this order.
@@ -63,8 +78,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, title: str) -> list[str]:
     faults: list[str] = []
     total = sum(job.seconds for job in jobs)
     layout = "{l_bar}{bar}| {n:.1f}/{total:.1f} s of audio [{elapsed}<{remaining}, {rate_noinv_fmt}]"
-    cores = torch_threads(1) if workers > 1 else nullcontext()
-    with cores, progress(None, title, total, unit="s", bar_format=layout) as bar, ThreadPoolExecutor(workers) as pool:
+    with progress(None, title, total, unit="s", bar_format=layout) as bar, side_by_side(workers) as pool:
 
         def one(job: Job) -> None:
             try:

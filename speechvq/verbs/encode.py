@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from speechvq.options import add_model
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from speechvq.errors import AudioError
+    from speechvq.inputs import Source
 
 HELP = "Turn audio files or data directories into a units directory."
 EXAMPLE = """  speechvq encode --model exp/vctk64/best data/test -o units/test
@@ -21,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Encode everything, report what could not be read, and keep the rest."""
+    from speechvq.batch import side_by_side, worker_count
     from speechvq.errors import AudioError
     from speechvq.inputs import report_faults, utterances_of
     from speechvq.options import open_codec
@@ -29,17 +37,24 @@ def run(args: argparse.Namespace) -> int:
 
     sources = utterances_of(args.inputs)
     codec = open_codec(args)
+
+    def encode(source: Source) -> tuple[np.ndarray, int, float] | AudioError:
+        try:
+            samples = source.read(codec.sample_rate)
+        except AudioError as error:
+            return error
+        units, gain = codec.encode_levelled(samples)
+        return units.ids, len(samples), gain
+
     faults = []
     writer = UnitsWriter(Path(args.output), codec.codebook_size, codec.hop_length, codec.sample_rate, codec.hash)
-    with writer:
-        for source in progress(sources, "encoding", unit="utt"):
-            try:
-                samples = source.read(codec.sample_rate)
-                units, gain = codec.encode_levelled(samples)
-            except AudioError as error:
-                faults.append(f"{source.utt}: {error}")
-                continue
-            writer.add(source.utt, units.ids, len(samples), gain, source.speaker)
+    with writer, side_by_side(worker_count(len(sources), None)) as pool:
+        results = progress(pool.map(encode, sources), "encoding", len(sources), unit="utt")
+        for source, result in zip(sources, results, strict=True):
+            if isinstance(result, AudioError):
+                faults.append(f"{source.utt}: {result}")
+            else:
+                writer.add(source.utt, *result, source.speaker)
         if len(faults) == len(sources):
             raise AudioError(f"none of the {len(sources)} inputs could be read; the first: {faults[0]}")
     return report_faults(faults, len(sources))
