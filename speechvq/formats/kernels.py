@@ -71,18 +71,30 @@ def parse_integers(text, separators, ids, lengths):
 
 
 @numba.njit(cache=True, nogil=True)
-def _put_number(out, position, value, digits):
-    """Write `value` with at least `digits` digits; return the position after it."""
+def _put_number(out, position, value):
+    """Write `value`; return the position after it."""
     length = 1
     power = 10
     while value >= power:
         length += 1
         power *= 10
-    length = max(length, digits)
     for k in range(length - 1, -1, -1):
         out[position + k] = ZERO + value % 10
         value //= 10
     return position + length
+
+
+@numba.njit(cache=True, nogil=True)
+def _put_seconds(out, position, micros):
+    """Write microseconds as seconds with six decimals; return the position after them."""
+    seconds = micros // 1000000
+    position = _put_number(out, position, seconds)
+    out[position] = POINT
+    rest = np.uint32(micros - seconds * 1000000)  # short division is much the faster
+    for k in range(6, 0, -1):
+        out[position + k] = np.uint8(ZERO) + np.uint8(rest % np.uint32(10))
+        rest //= np.uint32(10)
+    return position + 7
 
 
 @numba.njit(cache=True, nogil=True)
@@ -114,11 +126,9 @@ def ctm_lines(names, name_ends, lengths, ids, starts, ends, out):
             position += 2
             for time in (starts[run], ends[run] - starts[run]):
                 out[position] = SPACE
-                position = _put_number(out, position + 1, time // 1000000, 1)
-                out[position] = POINT
-                position = _put_number(out, position + 1, time % 1000000, 6)
+                position = _put_seconds(out, position + 1, time)
             out[position] = SPACE
-            position = _put_number(out, position + 1, ids[run], 1)
+            position = _put_number(out, position + 1, ids[run])
             out[position] = NEWLINE
             position += 1
             run += 1

@@ -8,6 +8,7 @@ Source: SlamKit, cli/extract_features.py and slamkit/tokeniser/unit_tokeniser.py
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from speechvq.formats.text import Lines, Vocabulary, decimals, durations_vocabul
 CONSUMER = "SlamKit"
 EXAMPLE = 'features.jsonl: {"units": [71, 12], "duration": [2, 2], "file_name": "p225/p225-p225_001.wav"}'
 KEEPS_RUNS = True
-_HEAD = b'{"units": ['
+_LINE = re.compile(rb'\{"units": \[([^]]*)\], "duration": \[([^]]*)\], "file_name": (".*")\}')
 _EXPECTED = '{"units": [71, 12], "duration": [2, 2], "file_name": "path"}'
 
 
@@ -30,7 +31,7 @@ def write(directory: Path, batches: Iterator[Batch], meta: Meta) -> None:
     with open(directory / "features.jsonl", "wb") as features, open(directory / "tokens.jsonl", "wb") as audio_repr:
         for batch in batches:
             durations = batch.durations if batch.durations is not None else np.ones(len(batch.ids), np.int64)
-            names = [json.dumps(path).encode() for path in paths(batch)]
+            names = [json.encoder.encode_basestring_ascii(path).encode() for path in paths(batch)]
             units = numbers.write(batch.ids, batch.lengths)
             lasting = durations_vocabulary(durations, ", ").write(durations, batch.lengths)
             for unit, duration, name in zip(units, lasting, names, strict=True):
@@ -42,8 +43,7 @@ def write(directory: Path, batches: Iterator[Batch], meta: Meta) -> None:
 def read(directory: Path, meta: Meta) -> Iterator[Batch]:
     """Read features.jsonl, or the only .jsonl there is; keys other than these three are left aside."""
     for block in read_lines(find_file(directory, "features.jsonl", "*.jsonl")):
-        rows = [_usual(line) or _any(block, number) for number, line in enumerate(block.lines)]
-        units, durations, names = zip(*rows, strict=True)
+        units, durations, names = _usual(block.lines) or _any(block)
         ids, lengths = parse_ids(block, units, b", ", _EXPECTED)
         lasting, counts = parse_ids(block, durations, b", ", _EXPECTED)
         if wrong := np.flatnonzero(lengths != counts).tolist():
@@ -51,23 +51,32 @@ def read(directory: Path, meta: Meta) -> Iterator[Batch]:
         yield Batch(stems(names), ids, lengths, durations=lasting, audio=list(names))
 
 
-def _usual(line: bytes) -> tuple[bytes, bytes, str] | None:
-    """Units and durations as text, and the file's name, where the line is as SlamKit writes it: much the fastest."""
-    units, first, rest = line.partition(b'], "duration": [')
-    durations, second, name = rest.partition(b'], "file_name": ')
-    if not (units.startswith(_HEAD) and first and second and name.endswith(b'"}')):
+_Columns = tuple[list[bytes], list[bytes], list[str]]
+
+
+def _usual(lines: list[bytes]) -> _Columns | None:
+    """Units and durations as text, and files' names, where all lines are as SlamKit writes them: much the fastest."""
+    cut = [_LINE.fullmatch(line) for line in lines]
+    if not all(cut):
         return None
+    units, durations, quoted = map(list, zip(*(found.groups() for found in cut), strict=True))
     try:
-        return units[len(_HEAD) :], durations, json.loads(name[:-1].decode())
+        names = json.loads(b"[" + b",".join(quoted) + b"]")
     except ValueError:
         return None
+    return (units, durations, names) if len(names) == len(lines) else None
 
 
-def _any(block: Lines, number: int) -> tuple[bytes, bytes, str]:
-    """The same of any JSON object with these keys."""
-    try:
-        entry = json.loads(block.lines[number])
-        units, durations = (" ".join(map(str, entry[key])).encode() for key in ("units", "duration"))
-        return units, durations, str(entry["file_name"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise block.fault(number, _EXPECTED) from None
+def _any(block: Lines) -> _Columns:
+    """The same of any JSON objects with these keys."""
+    units, durations, names = [], [], []
+    for number, line in enumerate(block.lines):
+        try:
+            entry = json.loads(line)
+            unit, duration = (" ".join(map(str, entry[key])).encode() for key in ("units", "duration"))
+            names.append(str(entry["file_name"]))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise block.fault(number, _EXPECTED) from None
+        units.append(unit)
+        durations.append(duration)
+    return units, durations, names
