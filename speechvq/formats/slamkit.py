@@ -34,10 +34,10 @@ def write(directory: Path, batches: Iterator[Batch], meta: Meta) -> None:
             names = [json.encoder.encode_basestring_ascii(path).encode() for path in paths(batch)]
             units = numbers.write(batch.ids, batch.lengths)
             lasting = durations_vocabulary(durations, ", ").write(durations, batch.lengths)
-            for unit, duration, name in zip(units, lasting, names, strict=True):
-                features.write(b'{"units": [%b], "duration": [%b], "file_name": %b}\n' % (unit, duration, name))
-            for name, text in zip(names, tokens.write(batch.ids, batch.lengths), strict=True):
-                audio_repr.write(b'{"file_name": %b, "audio_repr": "%b"}\n' % (name, text))
+            rows = zip(units, lasting, names, strict=True)
+            features.write(b"".join([b'{"units": [%b], "duration": [%b], "file_name": %b}\n' % row for row in rows]))
+            rows = zip(names, tokens.write(batch.ids, batch.lengths), strict=True)
+            audio_repr.write(b"".join([b'{"file_name": %b, "audio_repr": "%b"}\n' % row for row in rows]))
 
 
 def read(directory: Path, meta: Meta) -> Iterator[Batch]:
