@@ -54,7 +54,8 @@ def load_model(path: str | os.PathLike) -> VQVAE:
     config, speakers = _read_config(path), _read_speakers(path)
     model = VQVAE(config, speakers)
     try:
-        state = load_file(path / "model.safetensors")
+        # Models of before voices' spectra were measured do without.
+        state = {"spectrum": model.spectrum} | load_file(path / "model.safetensors")
         model.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state.items()})
     except FileNotFoundError:
         raise ModelError(f"{path} has no model.safetensors: copy the whole model directory") from None

@@ -15,16 +15,19 @@ import numpy as np
 import torch
 
 from speechvq.audio import LevelMeter, apply_gain, gain_db, mu_law_decode, pad_to_hop, read_blocks, resample
+from speechvq.balance import Balance
 from speechvq.checkpoint import load_model, model_hash
 from speechvq.engine import DecoderWeights, Engine, make_engine
 from speechvq.errors import UnitsError
+from speechvq.model import Voice
+from speechvq.nn.features import mel_centres
 from speechvq.units import Units
 
 BLOCK_SECONDS = 8.0
 PIECE_SECONDS = 0.5
 
-# A known voice by its name, or any voice by its vector [E].
-Speaker = str | np.ndarray
+# A known voice by its name, or any voice.
+Speaker = str | Voice
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ class Codec:
 
         Args:
             units: of this model.
-            speaker: name of a voice, or its vector [E].
+            speaker: name of a voice, or the voice.
             sampling: how to draw.
 
         Returns:
@@ -139,7 +142,7 @@ class Codec:
         Args:
             samples: [T] in [-1, 1].
             sample_rate: of the samples, in Hz.
-            speaker: name of the target voice, or its vector [E].
+            speaker: name of the target voice, or the voice.
             sampling: how to draw.
 
         Returns:
@@ -154,7 +157,7 @@ class Codec:
 
         Args:
             path: the recording.
-            speaker: name of the target voice, or its vector [E].
+            speaker: name of the target voice, or the voice.
             sampling: how to draw.
 
         Yields:
@@ -194,21 +197,29 @@ class Codec:
 
         Args:
             blocks: ids [n] each.
-            speaker: name of a voice, or its vector [E].
+            speaker: name of a voice, or the voice.
             sampling: how to draw.
 
         Yields:
             float32 pieces of half a second at most, at the reference loudness, as soon as they are drawn.
         """
-        vector = (self.model.speaker_vector(speaker) if isinstance(speaker, str) else torch.as_tensor(speaker))[None]
+        voice = self.model.voice(speaker) if isinstance(speaker, str) else speaker
+        vector = torch.as_tensor(voice.vector)[None]
+        balance = self._balance(voice)
         piece = round(PIECE_SECONDS * self.sample_rate)
         state = self.engine.start(1, [sampling.seed], sampling.temperature, sampling.top_p)
         for window, skip, keep in _windows(blocks, self._block_frames, self.model.decoder.conditioner.look_ahead, 1):
-            conditioning = self.model.condition(torch.from_numpy(window.astype(np.int64))[None], vector)
+            conditioning, log_mel = self.model.condition_and_guess(torch.from_numpy(window.astype(np.int64))[None], vector)
             self.engine.push(state, conditioning[..., skip : skip + keep].numpy())
+            balance.hear(log_mel[0, skip : skip + keep].flatten(0, 1).T.numpy())
             num_samples = keep * self.hop_length
             for at in range(0, num_samples, piece):
-                yield mu_law_decode(self.engine.generate(state, min(piece, num_samples - at))[0])
+                yield balance.filter(mu_law_decode(self.engine.generate(state, min(piece, num_samples - at))[0]))
+        yield balance.rest()
+
+    def _balance(self, voice: Voice) -> Balance:
+        frame_rate = self.sample_rate / self.hop_length * self.model.mel_frames
+        return Balance(voice.spectrum, mel_centres(self.sample_rate, len(voice.spectrum)), self.sample_rate, frame_rate)
 
     def units(self, ids: np.ndarray) -> Units:
         """Ids of this model as Units."""

@@ -68,6 +68,15 @@ class Packed:
         """Names, sorted."""
         return sorted(self.spans)
 
+    def excerpt(self, speaker: str, pieces: int = 30, seconds: float = 2.0) -> np.ndarray:
+        """Up to a minute of a speaker: so many pieces, spread evenly over all there is, end to end [T] in [-1, 1]."""
+        start, end = self.spans[speaker]
+        size = round(seconds * self.sample_rate)
+        count = min(pieces, -(-(end - start) // size))
+        starts = np.linspace(start, max(start, end - size), count).astype(np.int64)
+        pcm = [self.samples[at : min(at + size, end)] for at in starts]
+        return np.concatenate(pcm) / np.float32(32768)
+
     @property
     def duration(self) -> float:
         """Seconds."""

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from speechvq.audio import apply_gain, gain_db, mu_law_encode, pad_to_hop
+from speechvq.balance import long_term_spectrum
 from speechvq.checkpoint import save_model
 from speechvq.data import speech_span
 from speechvq.errors import AudioError, InputError
-from speechvq.model import VQVAE
+from speechvq.model import VQVAE, Voice
 
 SHORTEST_SECONDS = 3.0
 CROP_SECONDS = 0.5
@@ -54,8 +55,8 @@ def fit_voice(
     advance: Callable[[float], None] = lambda share: None,
     stages: Sequence[Stage] = STAGES,
     layers: bool = False,
-) -> np.ndarray:
-    """Find the speaker vector under which the model best explains some speech.
+) -> Voice:
+    """Find the speaker vector under which the model best explains some speech, and measure its spectrum.
 
     The search begins at the known voice that explains it best. The same recordings give the same vector.
 
@@ -67,7 +68,7 @@ def fit_voice(
         layers: fit the model's conditioning layers too, in place: closer to this voice, at the others' cost.
 
     Returns:
-        float32 [E].
+        the voice.
 
     Raises:
         AudioError: less than three seconds of speech in all.
@@ -89,7 +90,9 @@ def fit_voice(
     finally:
         for parameter in frozen:
             parameter.requires_grad_(True)
-    return vector.detach().numpy().copy()
+    with torch.no_grad():
+        log_mel = model.log_mel(crops.wav)[0].numpy()
+    return Voice(vector.detach().numpy().copy(), long_term_spectrum(log_mel))
 
 
 def voice_loss(model: VQVAE, vector: np.ndarray, recording: np.ndarray) -> float:
@@ -105,13 +108,13 @@ def voice_loss(model: VQVAE, vector: np.ndarray, recording: np.ndarray) -> float
         return _spectral(model, crops.quantized, crops.wav, torch.as_tensor(vector)[None]).item()
 
 
-def enroll(model: VQVAE, name: str, vector: np.ndarray, path: str | os.PathLike, card: Path | None = None) -> None:
+def enroll(model: VQVAE, name: str, voice: Voice, path: str | os.PathLike, card: Path | None = None) -> None:
     """Write a model directory that knows one more voice.
 
     Args:
-        model: that the vector was fitted to.
+        model: that the voice was fitted to.
         name: of the voice; without white space, and new.
-        vector: [E].
+        voice: from `fit_voice`.
         path: the model directory to write.
         card: of the model that it began as; copied if it is there.
 
@@ -120,7 +123,8 @@ def enroll(model: VQVAE, name: str, vector: np.ndarray, path: str | os.PathLike,
     """
     require_new_name(name, model.speakers)
     state = model.state_dict()
-    state["speaker.weight"] = torch.cat([state["speaker.weight"], torch.as_tensor(vector)[None]])
+    for table, row in (("speaker.weight", voice.vector), ("spectrum", voice.spectrum)):
+        state[table] = torch.cat([state[table], torch.as_tensor(row)[None]])
     save_model(path, VQVAE(model.config, [*model.speakers, name]), state)
     if card and card.exists():
         shutil.copyfile(card, Path(path) / "card.md")

@@ -20,6 +20,19 @@ from speechvq.nn.wavenet import CLASSES, WaveNetDecoder
 SPECTRAL_BANDS = 40
 
 
+@dataclass(frozen=True)
+class Voice:
+    """Somebody whom the decoder can speak as.
+
+    Args:
+        vector: [E], what the decoder is told.
+        spectrum: [bands] mean log-mel of this voice's speech frames; NaN where it was never measured.
+    """
+
+    vector: np.ndarray
+    spectrum: np.ndarray
+
+
 @dataclass
 class Losses:
     """The parts of a batch's loss, scalars all; `nll` is in nats per sample, None where the WaveNet was left out.
@@ -59,7 +72,9 @@ class VQVAE(nn.Module):
         self.quantizer = VectorQuantizer(config.quantizer, config.encoder.code_dim)
         self.decoder = WaveNetDecoder(config.decoder, config.encoder.code_dim, config.hop_length)
         self.speaker = nn.Embedding(len(speakers), config.decoder.speaker_dim)
-        self.spectral = nn.Conv1d(config.decoder.condition_channels, SPECTRAL_BANDS * self._mel_frames, 1)
+        self.spectral = nn.Conv1d(config.decoder.condition_channels, SPECTRAL_BANDS * self.mel_frames, 1)
+        # Of each speaker's speech frames, as log_mel has them; see balance.py.
+        self.register_buffer("spectrum", torch.full((len(speakers), SPECTRAL_BANDS), torch.nan))
 
     @property
     def hop_length(self) -> int:
@@ -67,8 +82,8 @@ class VQVAE(nn.Module):
         return self.config.hop_length
 
     @property
-    def _mel_frames(self) -> int:
-        # The least for each unit that makes none longer than a feature's hop.
+    def mel_frames(self) -> int:
+        """Log-mel frames of a unit: the fewest that makes none longer than a feature's hop."""
         frames = -(-self.hop_length // LONGEST_FEATURE_HOP)
         while self.hop_length % frames:
             frames += 1
@@ -77,7 +92,7 @@ class VQVAE(nn.Module):
     @cached_property
     def log_mel(self) -> LogMel:
         """What the spectral loss compares with; made when first asked for, since only training needs it."""
-        made = LogMel(self.config.sample_rate, self.hop_length // self._mel_frames, SPECTRAL_BANDS)
+        made = LogMel(self.config.sample_rate, self.hop_length // self.mel_frames, SPECTRAL_BANDS)
         return made.to(self.spectral.weight.device)
 
     @torch.no_grad()
@@ -97,6 +112,12 @@ class VQVAE(nn.Module):
         """Conditioning of the decoder: ids [B, N] and speaker vectors [B, E] -> [B, L, 2R, N]."""
         return self.decoder.condition(self.quantizer.decode(ids), speaker)
 
+    @torch.no_grad()
+    def condition_and_guess(self, ids: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, and the log-mel frames that it lets one expect: [B, N, as many as a unit has, bands]."""
+        frames = self.decoder.conditioner(self.quantizer.decode(ids), speaker)
+        return self.decoder.conditioner.gates(frames), self._guess(frames)
+
     def speaker_vector(self, name: str) -> Tensor:
         """The vector [E] of a known speaker.
 
@@ -106,6 +127,15 @@ class VQVAE(nn.Module):
         if name not in self.speakers:
             raise InputError(f"this model has no speaker '{name}'; it has: {', '.join(self.speakers)}")
         return self.speaker.weight[self.speakers.index(name)].detach()
+
+    def voice(self, name: str) -> Voice:
+        """A known speaker's voice.
+
+        Raises:
+            InputError: the model has no such speaker.
+        """
+        vector = self.speaker_vector(name)
+        return Voice(vector.cpu().numpy(), self.spectrum[self.speakers.index(name)].cpu().numpy())
 
     def decoder_weights(self) -> dict[str, np.ndarray]:
         """The decoder's weights for an engine, as numpy arrays."""
@@ -143,5 +173,7 @@ class VQVAE(nn.Module):
     def spectral_loss(self, frames: Tensor, wav: Tensor) -> Tensor:
         """Mean absolute error of the log-mel frames guessed from conditioning frames [B, C, N], for wav [B, T]."""
         target = self.log_mel(wav)
-        guess = self.spectral(frames).unflatten(1, (SPECTRAL_BANDS, -1)).transpose(2, 3).flatten(2)
-        return F.l1_loss(guess, target)
+        return F.l1_loss(self._guess(frames).permute(0, 3, 1, 2).flatten(2), target)
+
+    def _guess(self, frames: Tensor) -> Tensor:
+        return self.spectral(frames).unflatten(1, (SPECTRAL_BANDS, -1)).permute(0, 3, 2, 1)

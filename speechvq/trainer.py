@@ -13,9 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from speechvq.audio import pad_to_hop
+from speechvq.balance import long_term_spectrum
 from speechvq.checkpoint import load_model, save_model
 from speechvq.config import Config
-from speechvq.data import Crops
+from speechvq.data import Crops, Packed
 from speechvq.errors import ModelError
 from speechvq.files import atomic_file
 from speechvq.model import VQVAE, Losses
@@ -48,6 +50,8 @@ class Trainer:
         if init is not None:
             _start_from(self.model, load_model(init))
         self.fine_tuning = init is not None
+        if config.train.spectral_weight:
+            self.model.spectrum.copy_(measure_voices(self.model, train.packed))
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimizers = make_optimizers(self.model, config.train.weight_decay)
         self.usage = torch.zeros(config.quantizer.codebook_size, dtype=torch.long, device=device)
@@ -204,6 +208,17 @@ class Trainer:
             torch.save(state, temporary)
 
 
+@torch.no_grad()
+def measure_voices(model: VQVAE, packed: Packed) -> Tensor:
+    """Long-term spectrum of every speaker, [speakers, bands], from up to a minute of each."""
+    rows = []
+    for name in model.speakers:
+        wav = torch.from_numpy(pad_to_hop(packed.excerpt(name), model.hop_length))[None]
+        log_mel = model.log_mel(wav.to(model.spectrum.device))[0].cpu().numpy()
+        rows.append(torch.from_numpy(long_term_spectrum(log_mel)))
+    return torch.stack(rows)
+
+
 def append_json_line(path: Path, line: dict) -> None:
     """Add one JSON object to a log; what is not a number becomes null."""
     clean = {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in line.items()}
@@ -219,6 +234,7 @@ def _start_from(model: VQVAE, init: VQVAE) -> None:
     for row, name in enumerate(model.speakers):
         vectors[row] = init.speaker_vector(name) if name in init.speakers else mean
     state["speaker.weight"] = vectors
+    state["spectrum"] = own["spectrum"]
     wrong = [name for name, value in own.items() if state.get(name) is None or state[name].shape != value.shape]
     if wrong:
         raise ModelError(f"--init holds a model of other sizes ({wrong[0]} differs): train with its configuration")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from speechvq.codec import Codec, Speaker
 from speechvq.errors import InputError
+from speechvq.model import Voice
 
-# What a session remembers: (model's name, voice's name) -> vector [E]. Nothing of it is ever written down.
-OwnVoices = dict[tuple[str, str], np.ndarray]
+# What a session remembers: (model's name, voice's name) -> the voice. Nothing of it is ever written down.
+OwnVoices = dict[tuple[str, str], Voice]
 MOST_OWN_VOICES = 8
 
 
@@ -20,7 +19,7 @@ def choices(model: str, codec: Codec, own: OwnVoices) -> list[tuple[str, str]]:
     return mine + [(name, name) for name in codec.speakers]
 
 
-def add_voice(own: OwnVoices, model: str, name: str, vector: np.ndarray) -> OwnVoices:
+def add_voice(own: OwnVoices, model: str, name: str, voice: Voice) -> OwnVoices:
     """The session's voices and one more.
 
     Raises:
@@ -28,7 +27,7 @@ def add_voice(own: OwnVoices, model: str, name: str, vector: np.ndarray) -> OwnV
     """
     if len(own) >= MOST_OWN_VOICES:
         raise InputError(f"a session holds {MOST_OWN_VOICES} voices at most: reload the page to begin again")
-    return own | {(model, name): vector}
+    return own | {(model, name): voice}
 
 
 def find_voices(model: str, codec: Codec, own: OwnVoices, names: Sequence[str], most: int) -> list[tuple[str, Speaker]]:

@@ -33,6 +33,6 @@ def run(args: argparse.Namespace) -> int:
     require_new_name(args.name, model.speakers)
     recordings = [audio.read(path, model.config.sample_rate) for path in args.recordings]
     with progress(None, "enrolling", 100, unit="%", bar_format="{l_bar}{bar}| [{elapsed}<{remaining}]") as bar:
-        vector = fit_voice(model, recordings, lambda share: bar.update(100 * share - bar.n), layers=args.layers)
-    enroll(model, args.name, vector, args.output, source / "card.md")
+        voice = fit_voice(model, recordings, lambda share: bar.update(100 * share - bar.n), layers=args.layers)
+    enroll(model, args.name, voice, args.output, source / "card.md")
     return 0

@@ -31,6 +31,7 @@ from speechvq.demo.units_tab import export_zip
 from speechvq.demo.wire import audio_from_base64, parse_units, pcm_base64, recording, wav_base64
 from speechvq.errors import AudioError, InputError
 from speechvq.formats import FORMATS
+from speechvq.model import Voice
 
 
 def as_base64(samples, rate, **options) -> str:
@@ -99,8 +100,8 @@ def test_takes_tell_the_truth_as_they_are_made(tiny):
     units, gain = tiny.encode_levelled(sweep(1.3))
     messages = [json.loads(m) for m in speak(tiny, units, [("anna", "anna"), ("ben", "ben")], Sampling(3), 20800, gain)]
     assert len({m["job"] for m in messages}) == 1
-    assert [m["takes"][0]["made"] for m in messages[:3]] == [8000, 16000, 20800]
-    assert all(m["takes"][1]["made"] == 0 for m in messages[:3])
+    assert [m["takes"][0]["made"] for m in messages[:4]] == [7872, 15872, 20672, 20800]
+    assert all(m["takes"][1]["made"] == 0 for m in messages[:4])
     for row, voice in zip(messages[-1]["takes"], ("anna", "ben"), strict=True):
         made = np.frombuffer(base64.b64decode(row["pcm"]), "<i2") / 32767
         expected = np.clip(tiny.convert(sweep(1.3), 16000, voice, Sampling(3)), -1, 1)
@@ -112,11 +113,11 @@ def test_takes_tell_the_truth_as_they_are_made(tiny):
 
 
 def test_own_voices_stay_with_their_session_and_model(tiny):
-    vector = np.zeros(4, np.float32)
-    own = add_voice({}, "tiny", "me", vector)
+    voice = Voice(np.zeros(4, np.float32), np.zeros(40, np.float32))
+    own = add_voice({}, "tiny", "me", voice)
     assert choices("tiny", tiny, own)[0] == ("me (yours)", "me")
     assert choices("other", tiny, own)[0] == ("anna", "anna")
-    assert find_voices("tiny", tiny, own, ["me", "ben"], 4)[0][1] is vector
+    assert find_voices("tiny", tiny, own, ["me", "ben"], 4)[0][1] is voice
     for names in ([], ["nobody"], ["anna"] * 5):
         with pytest.raises(InputError):
             find_voices("tiny", tiny, own, names, 4)
