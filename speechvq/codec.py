@@ -206,20 +206,23 @@ class Codec:
         voice = self.model.voice(speaker) if isinstance(speaker, str) else speaker
         vector = torch.as_tensor(voice.vector)[None]
         balance = self._balance(voice)
-        piece = round(PIECE_SECONDS * self.sample_rate)
+        piece = max(1, round(PIECE_SECONDS * self.sample_rate / self.hop_length)) * self.hop_length
         state = self.engine.start(1, [sampling.seed], sampling.temperature, sampling.top_p)
         for window, skip, keep in _windows(blocks, self._block_frames, self.model.decoder.conditioner.look_ahead, 1):
             conditioning, log_mel = self.model.condition_and_guess(torch.from_numpy(window.astype(np.int64))[None], vector)
             self.engine.push(state, conditioning[..., skip : skip + keep].numpy())
-            balance.hear(log_mel[0, skip : skip + keep].flatten(0, 1).T.numpy())
+            balance.expect(log_mel[0, skip : skip + keep].flatten(0, 1).T.numpy())
             num_samples = keep * self.hop_length
             for at in range(0, num_samples, piece):
                 yield balance.filter(mu_law_decode(self.engine.generate(state, min(piece, num_samples - at))[0]))
         yield balance.rest()
 
     def _balance(self, voice: Voice) -> Balance:
-        frame_rate = self.sample_rate / self.hop_length * self.model.mel_frames
-        return Balance(voice.spectrum, mel_centres(self.sample_rate, len(voice.spectrum)), self.sample_rate, frame_rate)
+        def measure(samples: np.ndarray) -> np.ndarray:
+            return self.model.log_mel(torch.from_numpy(samples)[None])[0].numpy()
+
+        centres = mel_centres(self.sample_rate, len(voice.spectrum))
+        return Balance(voice.spectrum, centres, self.sample_rate, self.hop_length // self.model.mel_frames, measure)
 
     def units(self, ids: np.ndarray) -> Units:
         """Ids of this model as Units."""

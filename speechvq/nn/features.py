@@ -17,13 +17,27 @@ WARPS = 4
 
 
 def mel_centres(sample_rate: int, bands: int) -> np.ndarray:
-    """The middle [bands] of LogMel's bands in Hz; by hand, since only this of librosa is needed to decode.
+    """The middle of LogMel's bands in Hz, [bands]."""
+    return _mel_edges(sample_rate, bands)[1:-1]
 
-    Source: Slaney 1998, Auditory Toolbox: linear below 1 kHz, 27 bands a factor of 6.4 above.
+
+def mel_filters(sample_rate: int, bands: int) -> np.ndarray:
+    """Triangles [bands, bins] of height 1 over the bins of a spectrum, each from one neighbour's middle to the other's.
+
+    These are librosa's without its norm. It takes two seconds to import, which who waits for speech would wait longer.
     """
+    edges = _mel_edges(sample_rate, bands)
+    bins = np.linspace(0, sample_rate / 2, N_FFT // 2 + 1)
+    rise = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    fall = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
+    return np.maximum(0.0, np.minimum(rise, fall))
+
+
+def _mel_edges(sample_rate: int, bands: int) -> np.ndarray:
+    # Slaney 1998, Auditory Toolbox: linear below 1 kHz, 27 bands to a factor of 6.4 above.
     step, bend, factor = 200 / 3, 1000.0, np.log(6.4) / 27
     last = bend / step + np.log(sample_rate / 2 / bend) / factor
-    mel = np.linspace(LOWEST_HZ / step, last, bands + 2)[1:-1]
+    mel = np.linspace(LOWEST_HZ / step, last, bands + 2)
     return np.where(mel < bend / step, mel * step, bend * np.exp(factor * (mel - bend / step)))
 
 
@@ -39,16 +53,13 @@ class LogMel(nn.Module):
     """
 
     def __init__(self, sample_rate: int, hop_length: int, bands: int = 80, warp: float = 0.0):
-        import librosa  # not above: it takes as long as torch, and a model on waveforms needs no mel to encode and decode
-
         super().__init__()
         self.hop_length = hop_length
         self.look_ahead = (N_FFT - hop_length + 1) // 2
         self.window_length = min(N_FFT, max(hop_length, round(WINDOW_SECONDS * sample_rate)))
         window = torch.hann_window(self.window_length)
-        filters = librosa.filters.mel(sr=sample_rate, n_fft=N_FFT, n_mels=bands, fmin=LOWEST_HZ, norm=None)
         self.register_buffer("window", window / window.square().sum().sqrt(), persistent=False)
-        self.register_buffer("filters", torch.from_numpy(np.ascontiguousarray(filters.T)), persistent=False)
+        self.register_buffer("filters", torch.from_numpy(mel_filters(sample_rate, bands).T.astype(np.float32)), persistent=False)
         self.warp = warp
         if warp:
             stretches = 1 + warp * np.linspace(-1, 1, 2 * WARPS + 1)
