@@ -49,6 +49,15 @@ def test_resume_is_exact(tiny_data, tiny_exp, tmp_path, monkeypatch):
     assert whole["step"] == resumed["step"] == 16
 
 
+def test_an_encoder_alone_can_be_trained(tiny_data, tmp_path, capsys):
+    exp = tmp_path / "units"
+    assert main(train_arguments(tiny_data, exp, "--set", "train.decoder_from=99")) == 0
+    said = capsys.readouterr()
+    assert str(exp / "last") in said.out
+    assert "nan" not in said.out + said.err
+    assert not (exp / "best").exists()
+
+
 def test_an_experiment_is_not_overwritten(tiny_data, tiny_exp, capsys):
     assert main(train_arguments(tiny_data, tiny_exp)) == 2
     assert "--resume" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 HELP = "Train a VQ-VAE on a data directory."
@@ -55,7 +56,10 @@ def run(args: argparse.Namespace) -> int:
     if args.resume:
         trainer.resume()
     _train(trainer, exp)
-    print(f"{exp / 'best'}: best model, {trainer.best:.4f} nats per sample on {args.dev}")
+    if trainer.best < math.inf:
+        print(f"{exp / 'best'}: best model, {trainer.best:.4f} nats per sample on {args.dev}")
+    else:
+        print(f"{exp / 'last'}: the model; there is no best, because its WaveNet was never trained (train.decoder_from)")
     return 0
 
 
@@ -88,7 +92,8 @@ def _train(trainer, exp: Path) -> None:
         for key, value in line.items():
             if key != "step" and value is not None and board is not None:
                 board.add_scalar(key, value, line["step"])
-        shown = {key: value for key, value in line.items() if key in ("nll", "spectral", "perplexity", "dev_nll") and value}
+        # Without the WaveNet there is no likelihood: NaN.
+        shown = {key: value for key in ("nll", "spectral", "perplexity", "dev_nll", "dev_spectral") if (value := line.get(key)) and value == value}
         bar.set_postfix_str(f"step {line['step']}/{steps} " + " ".join(f"{key} {value:.3f}" for key, value in shown.items()))
 
     with bar:
