@@ -73,7 +73,8 @@ def test_every_example_is_seen_once_an_epoch(sets):
     assert sorted(rows) == list(range(len(examples)))
 
 
-@pytest.mark.parametrize("kind", ["units", pytest.param("mfcc", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["units", "mfcc"])
 def test_the_recogniser_learns(sets, kind):
     learned, held_out = (ctc.read_examples(sets / kind / name) for name in ("train", "test"))
     labels = ctc.Labels(learned.texts, "words")
