@@ -48,6 +48,7 @@ class Balance:
 
     def __init__(self, spectrum: np.ndarray, centres: np.ndarray, sample_rate: int, frame_length: int, measure: Callable[[np.ndarray], np.ndarray]):
         self._spectrum, self._measure, self._frame_length = spectrum, measure, frame_length
+        self._measured = bool(np.isfinite(spectrum).all())
         self._places = centres / (sample_rate / 2)
         self._half_known = HALF_KNOWN_SECONDS * sample_rate / frame_length
         self._guessed = np.zeros((len(spectrum), 0))
@@ -63,6 +64,8 @@ class Balance:
         Args:
             log_mel: [bands, N] as guessed from the units.
         """
+        if not self._measured:
+            return
         # What is a pause is for the guess to say. Frames of pauses count for nothing, so they are NaN.
         guessed = np.where(_speech(log_mel), log_mel, np.nan)
         self._sum += np.nansum(guessed, axis=1)
@@ -71,7 +74,7 @@ class Balance:
 
     def filter(self, samples: np.ndarray) -> np.ndarray:
         """The next samples [T], whole frames of them, late by REACH: what comes first is so many fewer."""
-        if np.isfinite(self._spectrum).all():
+        if self._measured:
             self._correct(samples)
             self._design()
         return self._filter(samples)

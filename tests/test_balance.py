@@ -84,3 +84,12 @@ def test_a_voice_that_was_never_measured_passes_as_it_is():
     made = balance(np.full(BANDS, np.nan))
     made.expect(np.zeros((BANDS, 10)))
     np.testing.assert_array_equal(np.concatenate([made.filter(wav), made.rest()]), wav)
+
+
+@pytest.mark.parametrize("spectrum", [np.zeros(BANDS), np.full(BANDS, np.nan)])
+def test_hours_are_balanced_in_constant_memory(spectrum):
+    made = balance(spectrum)
+    for _ in range(5):
+        made.expect(np.zeros((BANDS, 100)))
+        made.filter(np.zeros(100 * HOP, np.float32))
+    assert sum(value.size for value in vars(made).values() if isinstance(value, np.ndarray)) < 1000

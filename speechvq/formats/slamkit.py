@@ -20,7 +20,7 @@ from speechvq.formats.text import Lines, Vocabulary, decimals, durations_vocabul
 CONSUMER = "SlamKit"
 EXAMPLE = 'features.jsonl: {"units": [71, 12], "duration": [2, 2], "file_name": "p225/p225-p225_001.wav"}'
 KEEPS_RUNS = True
-_LINE = re.compile(rb'\{"units": \[([^]]*)\], "duration": \[([^]]*)\], "file_name": (".*")\}')
+_LINE = re.compile(rb'\{"units": \[([^]]*)\], "duration": \[([^]]*)\], "file_name": ("(?:[^"\\]|\\.)*")\}')
 _EXPECTED = '{"units": [71, 12], "duration": [2, 2], "file_name": "path"}'
 
 
