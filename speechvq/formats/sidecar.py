@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,17 @@ class Entry(NamedTuple):
     path: str = ""
 
 
+def _checked(entry: Entry) -> Entry:
+    _, num_samples, gain_db, speaker, path = entry
+    if not (type(num_samples) is int and 0 <= num_samples < 1 << 63):
+        raise ValueError(f"'{entry.utt}' has {str(num_samples)[:20]} samples")
+    if not (isinstance(gain_db, int | float) and abs(gain_db) < math.inf):
+        raise ValueError(f"'{entry.utt}' has a gain of {str(gain_db)[:20]} dB")
+    if not (isinstance(speaker, str) and isinstance(path, str)):
+        raise ValueError(f"speaker and path of '{entry.utt}' are no texts")
+    return entry
+
+
 class Sidecar:
     """A `speechvq.json` that was found.
 
@@ -116,7 +128,7 @@ class Sidecar:
                 if entry.path == path if path and entry.path else entry.utt == utt:
                     return entry
                 self._early[entry.path if path and entry.path else entry.utt] = entry
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise self._broken(error) from None
         raise FormatError(f"{self._path} does not know '{utt}', or not twice: remove it and give its constants")
 
@@ -135,7 +147,7 @@ class Sidecar:
             while block := lines.readlines(BLOCK_BYTES):
                 rows = "".join(block).rstrip().removesuffix("}}").rstrip().removesuffix(",")
                 for utt, values in json.loads("{" + rows + "}", object_pairs_hook=list):
-                    yield Entry(utt, *values)
+                    yield _checked(Entry(utt, *values))
 
     def _broken(self, error: Exception) -> FormatError:
         return FormatError(f"{self._path} is not as speechvq writes it ({error}): remove it and give its constants")

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from speechvq.errors import FormatError
 from speechvq.formats.common import Batch, Meta, paths, stems
 from speechvq.formats.text import Lines, decimals, find_file, parse_ids, read_lines
 
@@ -37,7 +38,10 @@ def write(directory: Path, batches: Iterator[Batch], meta: Meta) -> None:
 def read(directory: Path, meta: Meta) -> Iterator[Batch]:
     """Read manifest.txt, or the only .txt there is."""
     for block in read_lines(find_file(directory, "manifest.txt", "*.txt")):
-        audio, rows = zip(*[_usual(line) or _any(block, n) for n, line in enumerate(block.lines)], strict=True)
+        try:
+            audio, rows = zip(*[_usual(line) or _any(block, n) for n, line in enumerate(block.lines)], strict=True)
+        except UnicodeDecodeError:
+            raise FormatError(f"{block.path}: a name near line {block.first} is not UTF-8") from None
         yield Batch(stems(audio), *parse_ids(block, rows, b" ", _EXPECTED), audio=list(audio))
 
 

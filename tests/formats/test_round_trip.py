@@ -241,3 +241,22 @@ def test_broken_files_name_the_place(tmp_path, name):
 def test_every_format_states_its_consumer_and_an_example():
     for module in map(load_format, FORMATS):
         assert module.CONSUMER and module.EXAMPLE and module.__doc__
+
+
+@pytest.mark.parametrize(
+    "values", ['["x", 0.0, "s"]', '[1, "y", "s"]', '[1, 0.0, 5]', '[-5, 0.0, "s"]', '[1, NaN, "s"]', '[99999999999999999999, 0.0, "s"]', "[" * 99999 + "]" * 99999]
+)
+def test_a_hostile_sidecar_is_one_line(units, tmp_path, values):
+    export_units(units, "kaldi-text", tmp_path / "out")
+    path = tmp_path / "out" / "speechvq.json"
+    head, first, rest = path.read_text().partition('"utterances": {\n')
+    line, _, others = rest.partition("\n")
+    path.write_text(head + first + line.partition(": ")[0] + ": " + values + ",\n" + others)
+    with pytest.raises(FormatError, match="not as speechvq writes it"):
+        import_units(tmp_path / "out", "kaldi-text", tmp_path / "back")
+
+
+def test_a_name_that_is_no_text_is_one_line(tmp_path):
+    (tmp_path / "manifest.txt").write_bytes(b"{'audio': '\xff.wav', 'vqvae256': '1 2', 'duration': 1}\n")
+    with pytest.raises(FormatError, match="UTF-8"):
+        import_units(tmp_path, "speech-resynthesis", tmp_path / "back", codebook_size=16, hop_length=64, sample_rate=16000)
