@@ -33,8 +33,6 @@ class EncoderConfig:
             which takes much of the speaker away; 0 leaves them.
         warp: of mel or mfcc, the largest share by which training stretches the frequencies that the encoder sees
             (the decoder must make the voice as it was).
-        equalise: how far, in dB, training tilts and bends the spectrum of what the encoder hears (the decoder must make
-            the recording as it was); conversions then take the target's brilliance, not the source's.
     """
 
     input: str = "waveform"
@@ -44,7 +42,6 @@ class EncoderConfig:
     code_dim: int = 64
     normalise: float = 0.0
     warp: float = 0.0
-    equalise: float = 0.0
 
     @property
     def hop_length(self) -> int:
@@ -194,7 +191,7 @@ class Config:
 
 
 _MAY_BE_ZERO = {"layers", "condition_layers", "quantize_from", "decoder_from", "warmup_steps", "spectral_weight", "speaker_balance"}
-_MAY_BE_ZERO |= {"seed", "jitter", "restart_below", "weight_decay", "commitment_weight", "decay_from", "average_decay", "normalise", "warp", "equalise"}
+_MAY_BE_ZERO |= {"seed", "jitter", "restart_below", "weight_decay", "commitment_weight", "decay_from", "average_decay", "normalise", "warp"}
 
 
 def _check_positive(section: object) -> None:

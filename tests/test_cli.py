@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -113,6 +114,17 @@ def test_units_go_out_and_come_back(tiny_data, model, tmp_path):
     data = DataDir(tiny_data / "dev")
     for utt in data.utterances:
         assert info(tmp_path / "wav" / f"{utt}.wav").num_samples == len(data.audio(utt, RATE))
+
+
+def test_a_recording_behind_a_shell_command_does_not_stop_the_others(tiny_data, model, tmp_path, capsys):
+    data = tmp_path / "data"
+    shutil.copytree(tiny_data / "dev", data)
+    first, *rest = (data / "wav.scp").read_text().splitlines()
+    (data / "wav.scp").write_text("\n".join([f"{first.split()[0]} cat one.wav |", *rest]) + "\n")
+    assert main(["encode", *model, str(data), "-o", str(tmp_path / "units")]) == 1
+    assert "1 of 2 failed" in (error := capsys.readouterr().err)
+    assert "is a shell command" in error
+    assert list(UnitsDir(tmp_path / "units")) == [rest[0].split()[0]]
 
 
 def test_loose_files_are_filed_by_stem(recording, model, tmp_path, capsys):

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from speechvq.config import EncoderConfig
 from speechvq.nn.conv import ChannelNorm, ResidualStack, StridedConv
-from speechvq.nn.equaliser import RandomEqualiser
 from speechvq.nn.features import Cepstra, LogMel, SlidingNorm
 
 LONGEST_FEATURE_HOP = 160
@@ -31,7 +30,6 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig, sample_rate: int):
         super().__init__()
         self.hop_length = config.hop_length
-        self.equalise = RandomEqualiser(sample_rate, config.equalise)
         if config.input == "waveform":
             self.front: nn.Module = LearnedFilters(config.strides, config.channels)
             strides, channels = (), config.channels
@@ -78,7 +76,7 @@ class Encoder(nn.Module):
         Returns:
             [B, D, N], unit variance over D.
         """
-        x = self.normalise(self.front(self.equalise(wav[:, 0])))
+        x = self.normalise(self.front(wav[:, 0]))
         for layer in self.strided:
             x = F.relu(layer(x))
         return self.project(self.stack(x))

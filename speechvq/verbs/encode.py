@@ -11,7 +11,7 @@ from speechvq.options import add_model
 if TYPE_CHECKING:
     import numpy as np
 
-    from speechvq.errors import AudioError
+    from speechvq.errors import InputError
     from speechvq.inputs import Source
 
 HELP = "Turn audio files or data directories into a units directory."
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Encode everything, report what could not be read, and keep the rest."""
     from speechvq.batch import side_by_side, worker_count
-    from speechvq.errors import AudioError
+    from speechvq.errors import AudioError, InputError
     from speechvq.inputs import report_faults, utterances_of
     from speechvq.options import open_codec
     from speechvq.progress import progress
@@ -38,10 +38,10 @@ def run(args: argparse.Namespace) -> int:
     sources = utterances_of(args.inputs)
     codec = open_codec(args)
 
-    def encode(source: Source) -> tuple[np.ndarray, int, float] | AudioError:
+    def encode(source: Source) -> tuple[np.ndarray, int, float] | InputError:
         try:
             samples = source.read(codec.sample_rate)
-        except AudioError as error:
+        except InputError as error:
             return error
         units, gain = codec.encode_levelled(samples)
         return units.ids, len(samples), gain
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     with writer, side_by_side(worker_count(len(sources), None)) as pool:
         results = progress(pool.map(encode, sources), "encoding", len(sources), unit="utt")
         for source, result in zip(sources, results, strict=True):
-            if isinstance(result, AudioError):
+            if isinstance(result, InputError):
                 faults.append(f"{source.utt}: {result}")
             else:
                 writer.add(source.utt, *result, source.speaker)
