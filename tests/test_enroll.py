@@ -110,6 +110,7 @@ def test_too_little_speech_is_refused(model_dir, samples):
         fit_voice(load_model(model_dir), [samples], stages=FEW)
 
 
+@pytest.mark.slow
 def test_the_verb_writes_a_model_with_one_more_voice(model_dir, tmp_path):
     audio.write(tmp_path / "me.wav", voice(2000), 16000)
     asked = ["enroll", "--model", str(model_dir), "--name", "me", str(tmp_path / "me.wav"), "-o"]

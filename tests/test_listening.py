@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are sh
 
 @pytest.fixture
 def convert(tiny_exp, tmp_path):
-    audio.write(tmp_path / "in.wav", voice(1, 0.4, 120.0), RATE)
+    audio.write(tmp_path / "in.wav", voice(1, 0.1, 120.0), RATE)
     arguments = ["convert", "--model", str(tiny_exp / "best"), "--speaker", "low", "--backend", "reference"]
     return lambda *more, source=tmp_path / "in.wav": main([*arguments, str(source), *map(str, more)])
 
@@ -80,6 +80,6 @@ def test_what_cannot_be_heard(convert, capsys, options, fault):
 
 
 def test_one_recording_at_a_time(convert, tmp_path, capsys):
-    audio.write(tmp_path / "two.wav", voice(1, 0.4, 120.0), RATE)
+    audio.write(tmp_path / "two.wav", voice(1, 0.1, 120.0), RATE)
     assert convert("--stream", source=tmp_path) == 2
     assert "take one recording, not 2" in capsys.readouterr().err

@@ -34,7 +34,8 @@ CASES = {
     "cluster8_half_folded": (SMALL, dict(blocks=8, folded=True, precision="float16")),
     "tensor": (SMALL, dict(blocks=1, streams=8, resident=0, precision="tensor16")),
 }
-SLOW = ("block", "block_resident", "cluster8_three_taps", "cluster8_half", "cluster8_streams")
+# The fast suite meets every code path once: a cluster with folded layers, and the tensor cores.
+SLOW = CASES.keys() - {"cluster8_folded", "tensor"}
 over_cases = pytest.mark.parametrize(
     ("sizes", "options"),
     [pytest.param(*case, marks=pytest.mark.slow if name in SLOW else ()) for name, case in CASES.items()],
@@ -81,6 +82,7 @@ def test_every_schedule_draws_what_float64_draws(sizes, options):
     assert len(np.unique(expected)) > 5
 
 
+@pytest.mark.slow
 def test_size_b_on_a_full_cluster():
     weights = random_weights(num_layers=20, residual_channels=64, skip_channels=256, hop_length=4)
     conditioning = conditioning_for(weights, 1, 1)
@@ -90,6 +92,7 @@ def test_size_b_on_a_full_cluster():
     )
 
 
+@pytest.mark.slow
 def test_bits_do_not_depend_on_the_cluster():
     """Dealing rows to more blocks changes no sum: float32 is one result, on one block as on sixteen."""
     weights = random_weights(hop_length=HOP, **SMALL)
@@ -142,6 +145,7 @@ FAULTS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("edits", "options"), FAULTS.values(), ids=FAULTS)
 def test_the_emulator_finds_races(edits, options):
     weights = random_weights(hop_length=HOP, **SMALL)
