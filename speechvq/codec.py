@@ -15,12 +15,12 @@ import numpy as np
 import torch
 
 from speechvq.audio import LevelMeter, apply_gain, gain_db, mu_law_decode, pad_to_hop, read_blocks, resample
-from speechvq.balance import Balance
 from speechvq.checkpoint import load_model, model_hash
 from speechvq.engine import DecoderWeights, Engine, make_engine
 from speechvq.errors import UnitsError
 from speechvq.model import Voice
 from speechvq.nn.features import mel_centres
+from speechvq.postfilter import PostFilter
 from speechvq.units import Units
 
 BLOCK_SECONDS = 8.0
@@ -205,24 +205,29 @@ class Codec:
         """
         voice = self.model.voice(speaker) if isinstance(speaker, str) else speaker
         vector = torch.as_tensor(voice.vector)[None]
-        balance = self._balance(voice)
+        postfilter = self._postfilter(voice)
         piece = max(1, round(PIECE_SECONDS * self.sample_rate / self.hop_length)) * self.hop_length
         state = self.engine.start(1, [sampling.seed], sampling.temperature, sampling.top_p)
         for window, skip, keep in _windows(blocks, self._block_frames, self.model.decoder.conditioner.look_ahead, 1):
             conditioning, log_mel = self.model.condition_and_guess(torch.from_numpy(window.astype(np.int64))[None], vector)
             self.engine.push(state, conditioning[..., skip : skip + keep].numpy())
-            balance.expect(log_mel[0, skip : skip + keep].flatten(0, 1).T.numpy())
+            if postfilter:
+                postfilter.expect(log_mel[0, skip : skip + keep].flatten(0, 1).T.numpy())
             num_samples = keep * self.hop_length
             for at in range(0, num_samples, piece):
-                yield balance.filter(mu_law_decode(self.engine.generate(state, min(piece, num_samples - at))[0]))
-        yield balance.rest()
+                drawn = mu_law_decode(self.engine.generate(state, min(piece, num_samples - at))[0])
+                yield postfilter.filter(drawn) if postfilter else drawn
+        if postfilter:
+            yield postfilter.rest()
 
-    def _balance(self, voice: Voice) -> Balance:
+    def _postfilter(self, voice: Voice) -> PostFilter | None:
+        if not self.model.config.train.spectral_weight:
+            return None  # a model that never learnt to guess
         def measure(samples: np.ndarray) -> np.ndarray:
             return self.model.log_mel(torch.from_numpy(samples)[None])[0].numpy()
 
         centres = mel_centres(self.sample_rate, len(voice.spectrum))
-        return Balance(voice.spectrum, centres, self.sample_rate, self.hop_length // self.model.mel_frames, measure)
+        return PostFilter(voice.spectrum, centres, self.sample_rate, self.hop_length // self.model.mel_frames, measure)
 
     def units(self, ids: np.ndarray) -> Units:
         """Ids of this model as Units."""

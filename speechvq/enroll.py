@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from speechvq.audio import apply_gain, gain_db, mu_law_encode, pad_to_hop
-from speechvq.balance import long_term_spectrum
 from speechvq.checkpoint import save_model
 from speechvq.data import speech_span
 from speechvq.errors import AudioError, InputError
 from speechvq.model import VQVAE, Voice
+from speechvq.postfilter import long_term_spectrum
 
 SHORTEST_SECONDS = 3.0
 CROP_SECONDS = 0.5

@@ -73,7 +73,7 @@ class VQVAE(nn.Module):
         self.decoder = WaveNetDecoder(config.decoder, config.encoder.code_dim, config.hop_length)
         self.speaker = nn.Embedding(len(speakers), config.decoder.speaker_dim)
         self.spectral = nn.Conv1d(config.decoder.condition_channels, SPECTRAL_BANDS * self.mel_frames, 1)
-        # Of each speaker's speech frames, as log_mel has them; see balance.py.
+        # Of each speaker's speech frames, as log_mel has them; see postfilter.py.
         self.register_buffer("spectrum", torch.full((len(speakers), SPECTRAL_BANDS), torch.nan))
 
     @property

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from speechvq.audio import pad_to_hop
-from speechvq.balance import long_term_spectrum
 from speechvq.checkpoint import load_model, save_model
 from speechvq.config import Config
 from speechvq.data import Crops, Packed
@@ -24,6 +23,7 @@ from speechvq.model import VQVAE, Losses
 from speechvq.nn.conv import count_parameters
 from speechvq.nn.quantizer import perplexity
 from speechvq.optimizer import make_optimizers
+from speechvq.postfilter import long_term_spectrum
 from speechvq.validation import ToTensors, Validation, validate
 
 KMEANS_VECTORS_PER_CODE = 64

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "speechvq"
 FLOORS = [
     {"version", "errors", "files", "config", "truncation", "audio", "corpus_files", "corpus_validate", "corpus_mend", "corpus"}
     | {"alignment", "units_index", "units", "report", "progress"},
-    {"nn", "engine", "metrics", "formats", "inputs", "batch", "balance", "listening"},
+    {"nn", "engine", "metrics", "formats", "inputs", "batch", "postfilter", "listening"},
     {"model", "checkpoint", "data", "validation", "optimizer", "trainer", "codec", "options", "evaluate", "sphinx", "enroll", "bench"},
     {"verbs", "demo"},
     {"cli", "__main__", "__init__"},
