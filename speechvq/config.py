@@ -111,8 +111,9 @@ class TrainConfig:
         steps: updates in all.
         quantize_from: step at which the codebook is put in, by k-means; before it the code is continuous.
         decoder_from: step at which the WaveNet joins; before it only the spectral loss teaches the encoder.
-        batch_size: crops per step.
-        warmup_batch_size: crops per step before `decoder_from`, where a step costs little.
+        batch_size: crops per step that the WaveNet learns from.
+        encoder_batch_size: crops per step that the encoder and the codebook learn from, those of the WaveNet among them;
+            they cost little, and decide how much the units say.
         crop_samples: length of a crop; a multiple of the hop length.
         learning_rate: after the warm-up.
         warmup_steps: of linear warm-up, at the start and again when the WaveNet joins.
@@ -132,7 +133,7 @@ class TrainConfig:
     quantize_from: int = 1_000
     decoder_from: int = 2_000
     batch_size: int = 8
-    warmup_batch_size: int = 16
+    encoder_batch_size: int = 16
     crop_samples: int = 5_120
     learning_rate: float = 1e-3
     warmup_steps: int = 200
@@ -180,6 +181,11 @@ class Config:
             raise ConfigError(
                 f"train.crop_samples {self.train.crop_samples} is no multiple of the hop length {self.hop_length}: "
                 f"take {round(self.train.crop_samples / self.hop_length) * self.hop_length or self.hop_length}"
+            )
+        if self.train.batch_size > self.train.encoder_batch_size:
+            raise ConfigError(
+                f"train.batch_size {self.train.batch_size} is more than train.encoder_batch_size {self.train.encoder_batch_size}: "
+                "the WaveNet learns from some of the encoder's crops, or all"
             )
         if self.train.spectral_weight == 0 and self.train.decoder_from > 0:
             raise ConfigError("train.decoder_from must be 0 where train.spectral_weight is 0: nothing else would teach the encoder")

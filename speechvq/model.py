@@ -141,7 +141,7 @@ class VQVAE(nn.Module):
         """The decoder's weights for an engine, as numpy arrays."""
         return self.decoder.weights()
 
-    def forward(self, wav: Tensor, classes: Tensor, speaker: Tensor, quantize: bool = True, decode: bool = True) -> Losses:
+    def forward(self, wav: Tensor, classes: Tensor, speaker: Tensor, quantize: bool = True, heard: int | None = None) -> Losses:
         """The loss of a batch of crops.
 
         Args:
@@ -149,7 +149,7 @@ class VQVAE(nn.Module):
             classes: [B, T], the same samples as mu-law classes.
             speaker: [B], which speaker vector each crop takes.
             quantize: put the codebook between encoder and decoder.
-            decode: run the WaveNet.
+            heard: of how many crops, from the first, the WaveNet learns; None for all, 0 leaves it out.
         """
         z = self.encoder(wav[:, None])
         commitment, ids = z.new_zeros(()), None
@@ -160,8 +160,8 @@ class VQVAE(nn.Module):
         spectral = self.spectral_loss(frames, wav)
         total = commitment + self.config.train.spectral_weight * spectral
         nll = None
-        if decode:
-            nll = self.nll(classes, self.decoder.conditioner.gates(frames))
+        if heard != 0:
+            nll = self.nll(classes[:heard], self.decoder.conditioner.gates(frames[:heard]))
             total = total + nll
         return Losses(total, nll, commitment, spectral, ids)
 

@@ -66,13 +66,15 @@ class Trainer:
         """Whether the WaveNet takes part in a step."""
         return self.fine_tuning or step >= self.config.train.decoder_from
 
+    def heard(self, step: int) -> int:
+        """Crops that the WaveNet learns from in a step."""
+        return self.config.train.batch_size if self.decodes(step) else 0
+
     def cost(self, step: int) -> float:
         """Work of a step, in multiply-adds up to a constant, for an honest estimate of the time left."""
-        train = self.config.train
         encoder = count_parameters(self.model.encoder) / 16  # most of it runs at frame rate
-        if not self.decodes(step):
-            return train.warmup_batch_size * encoder
-        return train.batch_size * (encoder + count_parameters(self.model.decoder) - count_parameters(self.model.decoder.conditioner))
+        decoder = count_parameters(self.model.decoder) - count_parameters(self.model.decoder.conditioner)
+        return self.config.train.encoder_batch_size * encoder + self.heard(step) * decoder
 
     def run(self, report: Callable[[dict], None], advance: Callable[[float], None]) -> None:
         """Train to the end.
@@ -87,7 +89,7 @@ class Trainer:
             losses = self._update()
             self.step += 1
             advance(self.cost(self.step - 1))
-            samples += train.crop_samples * (train.batch_size if self.decodes(self.step - 1) else train.warmup_batch_size)
+            samples += train.crop_samples * (self.heard(self.step - 1) or train.encoder_batch_size)
             if self.step % train.log_every == 0 or self.step == train.steps:
                 elapsed = time.perf_counter() - began
                 report(self._log_line(losses, samples / elapsed))
@@ -123,10 +125,9 @@ class Trainer:
         if self.step == train.quantize_from and not self.fine_tuning:
             self._initialise_codebook()
         self.model.train()
-        size = train.batch_size if self.decodes(self.step) else train.warmup_batch_size
-        wav, classes, speaker = self.to_tensors(self.train.batch(self.step, size))
+        wav, classes, speaker = self.to_tensors(self.train.batch(self.step, train.encoder_batch_size))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            losses = self.model(wav, classes, speaker, self.quantizes(self.step), self.decodes(self.step))
+            losses = self.model(wav, classes, speaker, self.quantizes(self.step), self.heard(self.step))
         self.model.zero_grad()
         losses.total.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm)
@@ -162,7 +163,7 @@ class Trainer:
         vectors: list[Tensor] = []
         step = self.step
         while sum(map(len, vectors)) < wanted:
-            wav, _, _ = self.to_tensors(self.train.batch(step, self.config.train.warmup_batch_size))
+            wav, _, _ = self.to_tensors(self.train.batch(step, self.config.train.encoder_batch_size))
             vectors.append(self.model.encoder(wav[:, None]).transpose(1, 2).flatten(0, 1))
             step += 1
         self.model.quantizer.initialise(torch.cat(vectors))

@@ -47,6 +47,7 @@ def test_a_saved_configuration_is_the_same(tmp_path):
         ("quantizer: {update: magic}", "quantizer.update"),
         ("train: {steps: 0}", "steps"),
         ("train: {spectral_weight: 0}", "decoder_from"),
+        ("train: {batch_size: 32}", "encoder_batch_size"),
         ("preset: nothing", "nothing"),
         ("- a list", "key: value"),
         ("a: [", "YAML"),

@@ -87,17 +87,28 @@ def test_held_out_utterances_are_refused(tiny_data, tmp_path, capsys):
     assert "low-train0" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("quantize", "decode"), [(False, False), (True, False), (True, True)])
-def test_each_stage_trains_what_it_should(quantize, decode):
+@pytest.mark.parametrize(("quantize", "heard"), [(False, 0), (True, 0), (True, 2)])
+def test_each_stage_trains_what_it_should(quantize, heard):
     torch.manual_seed(0)
     model = VQVAE(override(Config(), ["decoder.layers=3", "decoder.residual=8", "decoder.skip=8"]), ["a", "b"])
     wav = torch.randn(2, 640) * 0.1
-    losses = model(wav, torch.randint(0, 256, (2, 640)), torch.tensor([0, 1]), quantize, decode)
+    losses = model(wav, torch.randint(0, 256, (2, 640)), torch.tensor([0, 1]), quantize, heard)
     losses.total.backward()
     assert model.encoder.project[1].weight.grad.abs().sum() > 0
-    assert (model.decoder.gate.grad is not None) == decode
+    assert (model.decoder.gate.grad is not None) == bool(heard)
     assert (losses.ids is not None) == quantize
-    assert (losses.nll is not None) == decode
+    assert (losses.nll is not None) == bool(heard)
+
+
+def test_the_encoder_learns_from_all_crops_and_the_wavenet_from_the_first():
+    torch.manual_seed(0)
+    model = VQVAE(override(Config(), ["decoder.layers=3", "decoder.residual=8", "decoder.skip=8"]), ["a", "b"]).eval()
+    wav, classes, speaker = torch.randn(3, 640) * torch.tensor([[0.1], [0.1], [0.01]]), torch.randint(0, 256, (3, 640)), torch.tensor([0, 1, 0])
+    all_three, first, two = model(wav, classes, speaker, heard=3), model(wav[:1], classes[:1], speaker[:1]), model(wav, classes, speaker, heard=1)
+    assert two.nll.item() == pytest.approx(first.nll.item(), rel=1e-5)
+    assert two.spectral.item() == pytest.approx(all_three.spectral.item(), rel=1e-5)
+    assert two.spectral.item() != pytest.approx(first.spectral.item(), rel=1e-3)
+    assert two.ids.shape == (3, 10)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ TINY = [
     "decoder.layers=4", "decoder.residual=8", "decoder.skip=8", "decoder.dilation_cycle=4",
     "decoder.condition_channels=16", "decoder.condition_layers=2", "decoder.speaker_dim=4",
     "train.steps=16", "train.quantize_from=3", "train.decoder_from=6", "train.batch_size=2",
-    "train.warmup_batch_size=2", "train.crop_samples=1024", "train.log_every=4", "train.validate_every=8",
+    "train.encoder_batch_size=3", "train.crop_samples=1024", "train.log_every=4", "train.validate_every=8",
     "train.dev_crops=4", "train.warmup_steps=2",
 ]  # fmt: skip
 
