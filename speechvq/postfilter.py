@@ -21,8 +21,7 @@ HALF_KNOWN_SECONDS = 0.3
 MOST_DB = 20.0
 # LogMel's scale: log power is three times its value, less seven.
 DB_PER_LOG_MEL = 3.0 * 10.0 / np.log(10.0)
-# A gain is a mean over so many frames to either side, weighted towards its own. With none the words suffer less
-# than with 6, but more than with 2: egs/multi/RESULTS.md.
+# A gain is a mean over so many frames to either side, weighted towards its own; egs/multi/RESULTS.md has others.
 SMOOTHING = 4
 # Frames that the window of the filter spans.
 WINDOW_FRAMES = 8
