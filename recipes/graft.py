@@ -65,11 +65,13 @@ def graft(units: VQVAE, wavenet: VQVAE, packed: Packed) -> tuple[VQVAE, float]:
         packed: speech of voices that both know.
 
     Raises:
-        ModelError: the models differ in rate or hop length, or share no voice of the packed speech.
+        ModelError: the models differ in rate or hop length, or from the packed speech in rate, or share no voice of it.
     """
     kinds = [f"{model.config.sample_rate} Hz and {model.hop_length}" for model in (units, wavenet)]
     if kinds[0] != kinds[1]:
         raise ModelError(f"the models must have one rate and hop length, not {kinds[0]}, {kinds[1]}")
+    if packed.sample_rate != units.config.sample_rate:
+        raise ModelError(f"{packed.path} is packed at {packed.sample_rate} Hz, the models are of {units.config.sample_rate} Hz")
     weight, bias, explained = _fitted(units, wavenet, packed)
     own = units.config.decoder
     decoder = replace(

@@ -223,6 +223,7 @@ class Codec:
     def _postfilter(self, voice: Voice) -> PostFilter | None:
         if not self.model.config.train.spectral_weight:
             return None  # a model that never learnt to guess
+
         def measure(samples: np.ndarray) -> np.ndarray:
             return self.model.log_mel(torch.from_numpy(samples)[None])[0].numpy()
 

@@ -66,3 +66,5 @@ def test_units_and_voices_are_those_of_the_one(packed):
 def test_models_that_cannot_be_joined(packed):
     with pytest.raises(ModelError, match="one rate and hop length, not 16000 Hz and 64, 16000 Hz and 32"):
         graft(model(0), model(0, "encoder.strides=[2,2,2,2,2]"), packed)
+    with pytest.raises(ModelError, match="packed at 16000 Hz, the models are of 8000 Hz"):
+        graft(model(0, "sample_rate=8000"), model(0, "sample_rate=8000"), packed)
