@@ -197,6 +197,6 @@ class FusedEngine(Engine):
         return {
             "gated": z / self._packed.z_scale if form.is_integer else z.copy(),
             "skip": s.skip[:, :S].copy(),
-            "hidden": np.maximum(s.hidden[:, :S], 0),
+            "hidden": np.maximum(s.hidden[:, :S], 0) / self._packed.hidden_factor,
             "logits": s.logits[:, :A].copy(),
         }

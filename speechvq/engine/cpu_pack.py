@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ class FusedWeights(NamedTuple):
     skip_bias: np.ndarray
     hidden_scale: np.ndarray
     hidden_bias: np.ndarray
+    hidden_factor: np.ndarray  # float32 [S, not filled up], what hidden units are multiplied by (see `easily_rounded`)
     output_scale: np.ndarray
     output_bias: np.ndarray
     x_scale: np.ndarray  # float32 [L], units of an activation to 1
@@ -119,6 +121,32 @@ def quantise(form: type[Float32], groups: np.ndarray) -> tuple[np.ndarray, np.nd
     return rounded, scale, float(min(INT16, INT32 // max(int(most), 1)))
 
 
+def easily_rounded(weights: DecoderWeights) -> tuple[DecoderWeights, np.ndarray]:
+    """The same network with an output matrix that loses less when its rows are rounded.
+
+    The softmax does not see what all classes have in common, so each column's mean is taken out; and
+    as relu passes a positive factor on, a hidden unit takes over half (in decibels) of its column's size.
+
+    Args:
+        weights: the decoder's weights.
+
+    Returns:
+        The decoder, whose logits lack what all classes of a sample have in common, and what its hidden
+        units are multiplied by, float32 [S].
+    """
+    output = weights.output - weights.output.mean(0)
+    largest = np.abs(output).max(0)
+    factor = np.sqrt(np.where(largest > 0, largest, 1)).astype(np.float32)
+    changed = replace(
+        weights,
+        hidden=weights.hidden * factor[:, None],
+        hidden_bias=weights.hidden_bias * factor,
+        output=output / factor,
+        output_bias=weights.output_bias - weights.output_bias.mean(),
+    )
+    return changed, factor
+
+
 def pack(weights: DecoderWeights, form: type[Float32]) -> FusedWeights:
     """Lay a decoder's weights out for the kernels.
 
@@ -132,7 +160,8 @@ def pack(weights: DecoderWeights, form: type[Float32]) -> FusedWeights:
     Returns:
         The packed weights.
     """
-    w, lanes = weights, form.lanes
+    w, hidden_factor = easily_rounded(weights) if form.is_integer else (weights, np.ones(weights.skip_channels, np.float32))
+    lanes = form.lanes
     L, K = w.num_layers, w.kernel_size
     R, S, A = (round_up(n, 2 * lanes) for n in (w.residual_channels, w.skip_channels, w.num_classes))
 
@@ -182,6 +211,7 @@ def pack(weights: DecoderWeights, form: type[Float32]) -> FusedWeights:
         skip_bias=filled(w.skip_bias, S),
         hidden_scale=filled(hidden_scale.ravel(), S),
         hidden_bias=filled(w.hidden_bias, S),
+        hidden_factor=hidden_factor,
         output_scale=filled(output_scale.ravel(), A),
         output_bias=filled(w.output_bias, A, NEVER),
         x_scale=x_scale,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numba
 import numpy as np
@@ -14,7 +15,7 @@ from speechvq.engine import cpu, cpu_kernels, cpu_loop, make_engine, simd
 from speechvq.engine.cpu_fused import FusedEngine
 from speechvq.engine.cpu_pack import gate_groups, in_panels, pack, plain_groups, quantise
 from speechvq.engine.cpu_pairing import BLOCK, PROBE, Pairing
-from speechvq.engine.weights import random_weights
+from speechvq.engine.weights import DecoderWeights, random_weights
 from speechvq.errors import BackendUnavailable, InputError
 
 needs_avx2 = pytest.mark.skipif("avx2" not in cpu.available_forms(), reason="this processor has no AVX2")
@@ -147,6 +148,27 @@ def test_no_input_can_overflow_a_sum():
     rounded, scale, peak = quantise(simd.Int8, groups)
     assert np.abs(rounded).max() == 127 and np.allclose(rounded * scale[..., None], groups)
     assert 127 * 40 * 96 * peak < 2**31 <= 127 * 40 * 96 * (peak + 1)
+
+
+@needs_avx2
+def test_rounding_an_uneven_output_matrix_costs_int8_little():
+    weights = random_weights(num_layers=3, residual_channels=16, skip_channels=16)
+    rng = np.random.default_rng(0)
+    loud = np.exp(rng.normal(0, 1, 16)).astype(np.float32)  # hidden units of uneven size
+    common = rng.normal(0, 20, 16).astype(np.float32)  # and columns that say nearly the same of every class
+    uneven = replace(weights, hidden=weights.hidden / loud[:, None], output=weights.output * loud + common)
+    conditioning = rng.normal(0, 0.3, (1, 3, 32, 2)).astype(np.float32)
+    classes = rng.integers(0, weights.num_classes, (1, 2 * weights.hop_length)).astype(weights.sample_dtype)
+
+    def error(of: DecoderWeights) -> float:
+        scores = []
+        for engine in (make_engine(of, "reference"), make_engine(of, "cpu", "int8")):
+            state = engine.start(1, 0)
+            engine.push(state, conditioning)
+            scores.append(engine.score(state, classes))
+        return np.sqrt(np.mean((scores[0] - scores[1]) ** 2))
+
+    assert error(uneven) < 2 * error(weights)
 
 
 def test_the_scale_of_every_layers_input_covers_the_largest_there_can_be():
