@@ -35,33 +35,32 @@ def sharpness(temperature: float) -> np.float32:
 def keep_nucleus(p: np.ndarray, top_p: np.float32) -> None:
     """Set to zero every class whose likelier ones already hold top_p of the sum.
 
-    A class stays when the classes above its probability hold less than top_p; this bisects, over
-    the ordered bit patterns of the floats, the least probability that stays, so nothing is sorted.
+    A class stays when the classes above its probability hold less than top_p; this bisects the
+    least probability that stays, so nothing is sorted. Whole numbers can be summed in any order, so
+    the compiler makes vectors of these sums, and the result is the same whatever their width.
 
     Args:
-        p: float32 [A], not normalised, not negative; changed in place.
+        p: float32 [A], not normalised, not negative, the largest 1; changed in place.
         top_p: in (0, 1).
     """
-    limit = np.float32(0)
+    unit = np.float32(2**30 // len(p))  # all of them together stay below 2^31
+    total, high = np.int32(0), np.int32(0)
     for k in range(len(p)):
-        limit += p[k]
-    limit *= top_p
-    bits = p.view(np.uint32)
-    low, high = np.int64(-1), np.int64(0)  # classes above `low` hold at least the limit, those above `high` less
-    for k in range(len(p)):
-        high = max(high, np.int64(bits[k]))
+        whole = np.int32(p[k] * unit)
+        total, high = np.int32(total + whole), max(high, whole)
+    limit = np.float64(top_p) * total
+    low = np.int32(-1)  # classes above `low` hold at least the limit, those above `high` less
     while high - low > 1:
-        middle = (low + high) // 2
-        above = np.float32(0)
+        middle, above = np.int32((low + high) >> 1), np.int32(0)
         for k in range(len(p)):
-            if bits[k] > middle:
-                above += p[k]
+            whole = np.int32(p[k] * unit)
+            above = np.int32(above + (whole if whole > middle else np.int32(0)))
         if above < limit:
             high = middle
         else:
             low = middle
     for k in range(len(p)):
-        if bits[k] < high:
+        if np.int32(p[k] * unit) < high:
             p[k] = 0
 
 
