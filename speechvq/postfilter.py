@@ -56,9 +56,10 @@ class PostFilter:
         self._half_known = HALF_KNOWN_SECONDS * sample_rate / frame_length
         self._sum, self._speech_frames = np.zeros(len(spectrum)), 0
         size = WINDOW_FRAMES * frame_length
-        self._window = np.sqrt(np.hanning(size + 1)[:-1])
+        self._window = np.sqrt(np.hanning(size + 1)[:-1]).astype(np.float32)
         bins = np.linspace(0, sample_rate / 2, size // 2 + 1)
-        self._to_bins = np.stack([np.interp(bins, centres, band) for band in np.eye(len(centres))])
+        spread = np.stack([np.interp(bins, centres, band) for band in np.eye(len(centres))])
+        self._to_bins = (spread * np.log(10) / 20).astype(np.float32)  # from decibels to the logarithm of a factor
         smoothing = np.hanning(2 * SMOOTHING + 3)[1:-1]
         self._smoothing = smoothing / smoothing.sum()
         # What is filtered next, with the frames before it that it depends on: `skip` of them have gone out.
@@ -116,4 +117,4 @@ class PostFilter:
         drawn = self._measure(self._samples)
         missing = np.pad(DB_PER_LOG_MEL * (self._expected[:, : drawn.shape[1]] - drawn), ((0, 0), (SMOOTHING, SMOOTHING)))
         decibels = sliding_window_view(missing, len(self._smoothing), axis=1) @ self._smoothing
-        return 10 ** (decibels.clip(-MOST_DB, MOST_DB).T @ self._to_bins / 20)
+        return np.exp(decibels.clip(-MOST_DB, MOST_DB).T.astype(np.float32) @ self._to_bins)
