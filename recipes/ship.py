@@ -1,7 +1,10 @@
 #!/usr/bin/env python
-"""Make a model directory to hand out: weights in float16, its card, and the phones of its units.
+"""Make a model directory to hand out: weights in float16, its card, and the phones of its units; or a prior's, beside it.
 
     recipes/ship.py egs/multi/exp/multi/best speechvq/models/default --card egs/multi/card.md
+    recipes/ship.py egs/multi/exp/prior/best speechvq/models/default/prior
+
+A prior is trained on the units of the model that ships, since it names that model: so it ships last.
 """
 
 from __future__ import annotations
@@ -10,21 +13,26 @@ import argparse
 import sys
 from pathlib import Path
 
-from speechvq.checkpoint import load_model, save_model
-from speechvq.errors import SpeechVQError
+from speechvq.checkpoint import kind_of, load_model, load_prior, save_model, save_prior
+from speechvq.errors import InputError, SpeechVQError
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, metavar="MODEL_DIR")
     parser.add_argument("out", type=Path, metavar="OUT_DIR")
-    parser.add_argument("--card", type=Path, required=True, metavar="FILE", help="what it is made of, how good it is, what it is not for")
+    parser.add_argument("--card", type=Path, metavar="FILE", help="what it is made of, how good it is, what it is not for")
     parser.add_argument("--phones", type=Path, metavar="FILE", help="output of speechvq evaluate units --json, for the demo")
     args = parser.parse_args()
     beside = {"card.md": args.card, "phones.json": args.phones}
     texts = {name: path.read_text(encoding="utf-8") for name, path in beside.items() if path}
     try:
-        save_model(args.out, load_model(args.model), half=True)
+        if kind_of(args.model) == "prior":
+            save_prior(args.out, load_prior(args.model), half=True)
+        elif args.card:
+            save_model(args.out, load_model(args.model), half=True)
+        else:
+            raise InputError("a model ships with its card: name it with --card FILE")
     except SpeechVQError as error:
         print(f"ship.py: {error}", file=sys.stderr)
         return 2

@@ -5,19 +5,25 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import nn
 
-from speechvq.config import Config, from_dict, to_dict
+from speechvq.config import Config, PriorConfig
+from speechvq.config_tree import from_dict, to_dict
 from speechvq.errors import ModelError
 from speechvq.files import atomic_dir
 from speechvq.model import VQVAE
+from speechvq.nn.prior import UnitPrior
 
 FORMAT = 1
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def save_model(path: str | os.PathLike, model: VQVAE, state: dict[str, torch.Tensor] | None = None, half: bool = False) -> None:
@@ -29,16 +35,21 @@ def save_model(path: str | os.PathLike, model: VQVAE, state: dict[str, torch.Ten
         state: the weights to write instead of the model's own, such as their moving average.
         half: store weights as float16.
     """
-    state = model.state_dict() if state is None else state
-    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    if half:
-        tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     with atomic_dir(path) as folder:
-        # Its own save_file would make a file that only its owner may read.
-        (folder / "model.safetensors").write_bytes(save(tensors))
-        tree = {"format": FORMAT} | to_dict(model.config)
-        (folder / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+        _write(folder, model.config, model.state_dict() if state is None else state, half)
         (folder / "speakers.txt").write_text("".join(f"{name}\n" for name in model.speakers))
+
+
+def save_prior(path: str | os.PathLike, prior: UnitPrior, half: bool = False) -> None:
+    """Write a prior's directory, atomically.
+
+    Args:
+        path: the directory; an older one is replaced.
+        prior: whose configuration and weights are written.
+        half: store weights as float16.
+    """
+    with atomic_dir(path) as folder:
+        _write(folder, prior.config, prior.state_dict(), half)
 
 
 def load_model(path: str | os.PathLike) -> VQVAE:
@@ -51,12 +62,38 @@ def load_model(path: str | os.PathLike) -> VQVAE:
         ModelError: it is missing, incomplete, newer than this speechvq, or its files disagree.
     """
     path = Path(path)
-    config, speakers = _read_config(path), _read_speakers(path)
+    config, speakers = _read_config(path, Config), _read_speakers(path)
     model = VQVAE(config, speakers)
+    # Models of before voices' spectra were measured do without.
+    return _load(path, model, {"spectrum": model.spectrum})
+
+
+def load_prior(path: str | os.PathLike) -> UnitPrior:
+    """Read a prior's directory, ready to evaluate.
+
+    Args:
+        path: the directory.
+
+    Raises:
+        ModelError: it is missing, incomplete, newer than this speechvq, or its files disagree.
+    """
+    path = Path(path)
+    return _load(path, UnitPrior(_read_config(path, PriorConfig)), {})
+
+
+def _write(folder: Path, config: Config | PriorConfig, state: dict[str, torch.Tensor], half: bool) -> None:
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    if half:
+        tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
+    # Its own save_file would make a file that only its owner may read.
+    (folder / "model.safetensors").write_bytes(save(tensors))
+    (folder / "config.yaml").write_text(yaml.safe_dump({"format": FORMAT} | to_dict(config), sort_keys=False))
+
+
+def _load(path: Path, module: Module, default: dict[str, torch.Tensor]) -> Module:
     try:
-        # Models of before voices' spectra were measured do without.
-        state = {"spectrum": model.spectrum} | load_file(path / "model.safetensors")
-        model.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state.items()})
+        state = default | load_file(path / "model.safetensors")
+        module.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state.items()})
     except FileNotFoundError:
         raise ModelError(f"{path} has no model.safetensors: copy the whole model directory") from None
     except SafetensorError as error:
@@ -64,7 +101,7 @@ def load_model(path: str | os.PathLike) -> VQVAE:
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
         raise ModelError(f"{path}: weights and config.yaml disagree: {first[0].strip()}") from None
-    return model.eval()
+    return module.eval()
 
 
 def model_directory(path: str | os.PathLike | None) -> Path:
@@ -80,6 +117,17 @@ def model_directory(path: str | os.PathLike | None) -> Path:
     return DEFAULT_MODEL
 
 
+def prior_of(model: Path) -> Path:
+    """The prior that lies beside a model, in its folder `prior`.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if not (model / "prior" / "config.yaml").exists():
+        raise ModelError(f"{model} has no prior: name one with --prior DIR, or train one with 'speechvq train prior'")
+    return model / "prior"
+
+
 def model_hash(path: str | os.PathLike) -> str:
     """A short hash of the weights, by which units and priors name the model that made them."""
     digest = hashlib.sha256()
@@ -89,7 +137,23 @@ def model_hash(path: str | os.PathLike) -> str:
     return digest.hexdigest()[:16]
 
 
-def _read_config(path: Path) -> Config:
+def kind_of(path: str | os.PathLike) -> str:
+    """What a directory holds: `vqvae` or `prior`.
+
+    Raises:
+        ModelError: it is neither's, or newer than this speechvq.
+    """
+    return _read_tree(Path(path)).get("kind", "")
+
+
+def _read_config(path: Path, kind: type):
+    tree = _read_tree(path)
+    if tree.get("kind") != kind.kind:
+        raise ModelError(f"{path} holds a model of kind '{tree.get('kind')}'; a {kind.kind} is needed here")
+    return from_dict(kind, tree, f"{path}/config.yaml")
+
+
+def _read_tree(path: Path) -> dict:
     try:
         tree = yaml.safe_load((path / "config.yaml").read_text())
     except FileNotFoundError:
@@ -99,9 +163,7 @@ def _read_config(path: Path) -> Config:
     version = tree.pop("format", None) if isinstance(tree, dict) else None
     if version != FORMAT:
         raise ModelError(f"{path} has model format {version}; this speechvq reads {FORMAT}: update speechvq")
-    if tree.get("kind") != "vqvae":
-        raise ModelError(f"{path} holds a model of kind '{tree.get('kind')}'; a vqvae is needed here")
-    return from_dict(Config, tree, f"{path}/config.yaml")
+    return tree
 
 
 def _read_speakers(path: Path) -> list[str]:

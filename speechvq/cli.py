@@ -11,7 +11,7 @@ import sys
 from speechvq.errors import SpeechVQError
 from speechvq.version import VERSION
 
-VERBS = ("train", "encode", "decode", "convert", "enroll", "demo", "info", "validate", "align", "evaluate", "export", "import", "bench")
+VERBS = ("train", "encode", "decode", "convert", "enroll", "generate", "score", "demo", "info", "validate", "align", "evaluate", "export", "import", "bench")
 BROKEN_PIPE = 141
 
 

@@ -7,13 +7,12 @@ that begins with `preset: NAME` holds only what differs from that preset.
 from __future__ import annotations
 
 import os
-import types
-import typing
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import yaml
 
+from speechvq.config_tree import from_dict, merged, to_dict
 from speechvq.errors import ConfigError
 
 PRESETS = Path(__file__).parent / "presets"
@@ -100,7 +99,7 @@ class DecoderConfig:
     @property
     def dilations(self) -> tuple[int, ...]:
         """The dilation of each layer."""
-        return tuple(2 ** (layer % self.dilation_cycle) for layer in range(self.layers))
+        return dilations(self.layers, self.dilation_cycle)
 
 
 @dataclass(frozen=True)
@@ -196,8 +195,96 @@ class Config:
         return self.encoder.hop_length
 
 
+@dataclass(frozen=True)
+class PriorTrainConfig:
+    """How to train a prior; what is not said here is as in `TrainConfig`.
+
+    Args:
+        steps: updates in all.
+        batch_size: crops per step.
+        crop_units: length of a crop.
+        learning_rate: after the warm-up.
+        warmup_steps: of linear warm-up.
+        decay_from: share of the steps after which the learning rate falls.
+        clip_norm: largest gradient norm.
+        weight_decay: decoupled, of both optimizers.
+        average_decay: of the moving average of the weights that is evaluated and kept.
+        seed: of everything drawn.
+        log_every: steps between log lines.
+        validate_every: steps between validations and checkpoints.
+    """
+
+    steps: int = 4_000
+    batch_size: int = 16
+    crop_units: int = 256
+    learning_rate: float = 3e-3
+    warmup_steps: int = 100
+    decay_from: float = 0.3
+    clip_norm: float = 1.0
+    weight_decay: float = 0.1
+    average_decay: float = 0.99
+    seed: int = 0
+    log_every: int = 50
+    validate_every: int = 250
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """An autoregressive prior over units, and its training.
+
+    Args:
+        kind: `prior`.
+        codebook_size: K of the units; `speechvq train` takes it, and the next three, from the units it is given.
+        hop_length: samples per unit.
+        sample_rate: in Hz.
+        model_hash: of the model that made the units.
+        layers: L.
+        residual: R channels.
+        skip: S channels.
+        kernel: taps of a dilated convolution, 2 or 3.
+        dilation_cycle: dilations are 1, 2, ... 2^(dilation_cycle - 1), again and again.
+        dropout: share of what is hidden while training: of the units read, whole, and of the last two layers' inputs.
+        train: how to train.
+
+    Raises:
+        ConfigError: a value that cannot be.
+    """
+
+    kind: str = "prior"
+    codebook_size: int = 512
+    hop_length: int = 64
+    sample_rate: int = 16_000
+    model_hash: str = ""
+    layers: int = 14
+    residual: int = 128
+    skip: int = 256
+    kernel: int = 2
+    dilation_cycle: int = 7
+    dropout: float = 0.2
+    train: PriorTrainConfig = field(default_factory=PriorTrainConfig)
+
+    def __post_init__(self):
+        _one_of("kind", self.kind, ("prior",))
+        _one_of("kernel", self.kernel, (2, 3))
+        _check_positive(self)
+        _check_positive(self.train)
+        if self.dropout >= 1:
+            raise ConfigError(f"dropout is {self.dropout}; it must be below 1, or nothing would be read")
+
+    @property
+    def dilations(self) -> tuple[int, ...]:
+        """The dilation of each layer."""
+        return dilations(self.layers, self.dilation_cycle)
+
+
+def dilations(layers: int, cycle: int) -> tuple[int, ...]:
+    """1, 2, 4, ... 2^(cycle - 1), again and again, one for each layer."""
+    return tuple(2 ** (layer % cycle) for layer in range(layers))
+
+
 _MAY_BE_ZERO = {"layers", "condition_layers", "quantize_from", "decoder_from", "warmup_steps", "spectral_weight", "speaker_balance"}
 _MAY_BE_ZERO |= {"seed", "jitter", "restart_below", "weight_decay", "commitment_weight", "decay_from", "average_decay", "normalise", "warp"}
+_MAY_BE_ZERO |= {"dropout"}
 
 
 def _check_positive(section: object) -> None:
@@ -212,98 +299,30 @@ def _one_of(name: str, value: object, allowed: tuple) -> None:
         raise ConfigError(f"{name} is {value!r}; it must be one of {', '.join(map(str, allowed))}")
 
 
-def load_config(source: str | os.PathLike) -> Config:
+def load_config(source: str | os.PathLike) -> Config | PriorConfig:
     """Read a configuration.
 
     Args:
         source: path of a YAML file, or the name of a preset.
 
+    Returns:
+        that of a VQ-VAE, or, where its `kind` is prior, of a prior.
+
     Raises:
         ConfigError: there is no such file or preset, a key is unknown, or a value is wrong.
     """
-    return from_dict(Config, _resolve(source), str(source))
+    tree = _resolve(source)
+    return from_dict(PriorConfig if tree.get("kind") == "prior" else Config, tree, str(source))
 
 
-def save_config(config: Config, path: str | os.PathLike) -> None:
+def save_config(config: Config | PriorConfig, path: str | os.PathLike) -> None:
     """Write a resolved configuration as YAML."""
     Path(path).write_text(yaml.safe_dump(to_dict(config), sort_keys=False))
-
-
-def to_dict(config: object) -> dict:
-    """A configuration as plain dictionaries and lists."""
-    return _plain(asdict(config))
 
 
 def preset_names() -> list[str]:
     """Names of the presets that ship."""
     return sorted(path.stem for path in PRESETS.glob("*.yaml"))
-
-
-def override(config: Config, assignments: list[str]) -> Config:
-    """Change single values.
-
-    Args:
-        config: where to start.
-        assignments: `section.key=value` each, the value in YAML.
-
-    Raises:
-        ConfigError: an assignment without `=`, an unknown key, a wrong type.
-    """
-    tree = to_dict(config)
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not equals:
-            raise ConfigError(f"'{assignment}' is no assignment: write section.key=value")
-        branch: dict = {}
-        inner = branch
-        *sections, key = name.strip().split(".")
-        for section in sections:
-            inner = inner.setdefault(section, {})
-        inner[key] = yaml.safe_load(text)
-        tree = _merge(tree, branch)
-    return from_dict(type(config), tree, "the command line")
-
-
-def from_dict(kind: type, tree: object, where: str, prefix: str = ""):
-    """Build a dataclass from a mapping, checking every key and type.
-
-    Args:
-        kind: the dataclass.
-        tree: the mapping.
-        where: what to call its origin in an error.
-        prefix: of the names of its keys in an error.
-
-    Raises:
-        ConfigError: an unknown key or a wrong type, named.
-    """
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{where}: {prefix.rstrip('.') or 'a configuration'} must hold `key: value` lines, not {tree!r}")
-    hints = typing.get_type_hints(kind)
-    unknown = [key for key in tree if key not in hints]
-    if unknown:
-        raise ConfigError(f"{where}: unknown key '{prefix}{unknown[0]}'; known: {', '.join(hints)}")
-    return kind(**{key: _convert(hints[key], value, where, f"{prefix}{key}") for key, value in tree.items()})
-
-
-def _convert(hint: object, value: object, where: str, name: str):
-    if is_dataclass(hint):
-        return from_dict(hint, value, where, f"{name}.")
-    if isinstance(hint, types.GenericAlias):
-        inner = typing.get_args(hint)[0]
-        if not isinstance(value, (list, tuple)):
-            raise ConfigError(f"{where}: {name} must be a list of {inner.__name__}, not {value!r}")
-        return tuple(_convert(inner, item, where, name) for item in value)
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if hint is float and isinstance(value, str):
-        # YAML 1.1 reads 1e-3, without a dot, as a string.
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if type(value) is not hint:
-        raise ConfigError(f"{where}: {name} must be of type {hint.__name__}, not {value!r}")
-    return value
 
 
 def _resolve(source: str | os.PathLike) -> dict:
@@ -319,22 +338,4 @@ def _resolve(source: str | os.PathLike) -> dict:
     if not isinstance(tree, dict):
         raise ConfigError(f"{source} must hold `key: value` lines")
     base = tree.pop("preset", None)
-    return _merge(_resolve(base), tree) if base else tree
-
-
-def _merge(base: dict, changes: dict) -> dict:
-    merged = dict(base)
-    for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            merged[key] = _merge(base[key], value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _plain(value):
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
+    return merged(_resolve(base), tree) if base else tree

@@ -137,9 +137,15 @@ class VQVAE(nn.Module):
         vector = self.speaker_vector(name)
         return Voice(vector.cpu().numpy(), self.spectrum[self.speakers.index(name)].cpu().numpy())
 
+    @property
+    def matrices(self) -> list[Tensor]:
+        """The weights that Muon trains: the kernels of all convolutions but the guess's, and the WaveNet's matrices."""
+        kernels = [m.weight for m in self.modules() if isinstance(m, nn.Conv1d) and m is not self.spectral]
+        return [*kernels, *self.decoder.matrices]
+
     def decoder_weights(self) -> dict[str, np.ndarray]:
         """The decoder's weights for an engine, as numpy arrays."""
-        return self.decoder.weights()
+        return self.decoder.weights(self.hop_length)
 
     def forward(self, wav: Tensor, classes: Tensor, speaker: Tensor, quantize: bool = True, heard: int | None = None) -> Losses:
         """The loss of a batch of crops.

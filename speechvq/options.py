@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from speechvq.codec import Codec, Sampling
+    from speechvq.prior import Prior
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """`--model DIR`."""
     parser.add_argument("--model", metavar="DIR", help="model directory; the model that ships where left out")
+
+
+def add_prior(parser: argparse.ArgumentParser) -> None:
+    """`--prior DIR`."""
+    parser.add_argument("--prior", metavar="DIR", help="directory of the prior; the model's own, in its folder prior/, where left out")
 
 
 def add_decoding(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +40,16 @@ def open_codec(args: argparse.Namespace) -> Codec:
     return Codec(model_directory(args.model), backend, precision, getattr(args, "threads", None))
 
 
-def sampling(args: argparse.Namespace) -> Sampling:
-    """How the options say to draw samples."""
+def open_prior(args: argparse.Namespace) -> Prior:
+    """The prior that the options name."""
+    from speechvq.checkpoint import model_directory, prior_of
+    from speechvq.prior import Prior
+
+    return Prior(args.prior or prior_of(model_directory(args.model)))
+
+
+def sampling(args: argparse.Namespace, number: int = 0) -> Sampling:
+    """How the options say to draw samples; each utterance of a batch may have a number, and so a seed of its own."""
     from speechvq.codec import Sampling
 
-    return Sampling(args.seed, args.temperature, args.top_p)
+    return Sampling(args.seed + number, args.temperature, args.top_p)

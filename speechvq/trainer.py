@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from speechvq.audio import pad_to_hop
 from speechvq.checkpoint import load_model, save_model
@@ -22,12 +22,11 @@ from speechvq.files import atomic_file
 from speechvq.model import VQVAE, Losses
 from speechvq.nn.conv import count_parameters
 from speechvq.nn.quantizer import perplexity
-from speechvq.optimizer import make_optimizers
+from speechvq.optimizer import follow, learning_rate, make_optimizers, update
 from speechvq.postfilter import long_term_spectrum
 from speechvq.validation import ToTensors, Validation, validate
 
 KMEANS_VECTORS_PER_CODE = 64
-FINAL_SHARE = 0.05
 
 
 class Trainer:
@@ -53,7 +52,7 @@ class Trainer:
         if config.train.spectral_weight:
             self.model.spectrum.copy_(measure_voices(self.model, train.packed))
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimizers = make_optimizers(self.model, config.train.weight_decay)
+        self.optimizers = make_optimizers(self.model, self.model.matrices, config.train.weight_decay)
         self.usage = torch.zeros(config.quantizer.codebook_size, dtype=torch.long, device=device)
         self.best = math.inf
         self.to_tensors = ToTensors(device)
@@ -128,33 +127,15 @@ class Trainer:
         wav, classes, speaker = self.to_tensors(self.train.batch(self.step, train.encoder_batch_size))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             losses = self.model(wav, classes, speaker, self.quantizes(self.step), self.heard(self.step))
-        self.model.zero_grad()
-        losses.total.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), train.clip_norm)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = self._learning_rate()
-            optimizer.step()
-        self._follow_average()
+        update(self.model, losses.total, self.optimizers, self._learning_rate(), train.clip_norm)
+        follow(self.average, self.model, train.average_decay, self.step)
         if losses.ids is not None:
             self.usage += torch.bincount(losses.ids.reshape(-1), minlength=len(self.usage))
         return losses
 
     def _learning_rate(self) -> float:
-        train = self.config.train
-        since = self.step - (train.decoder_from if self.decodes(self.step) and not self.fine_tuning else 0)
-        warm = min(1.0, (since + 1) / (train.warmup_steps + 1))
-        start = train.decay_from * train.steps
-        done = max(0.0, (self.step - start) / max(1.0, train.steps - start))
-        return train.learning_rate * warm * (FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
-
-    @torch.no_grad()
-    def _follow_average(self) -> None:
-        # Young averages forget faster, or they would remember the random start for a long time.
-        decay = min(self.config.train.average_decay, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
-        for average, current in zip(self.average.buffers(), self.model.buffers(), strict=True):
-            average.copy_(current)
+        since = self.step - (self.config.train.decoder_from if self.decodes(self.step) and not self.fine_tuning else 0)
+        return learning_rate(self.config.train, self.step, since)
 
     @torch.no_grad()
     def _initialise_codebook(self) -> None:

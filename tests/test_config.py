@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from speechvq.config import Config, from_dict, load_config, override, preset_names, save_config, to_dict
+from speechvq.config import Config, load_config, preset_names, save_config
+from speechvq.config_tree import from_dict, override, to_dict
 from speechvq.errors import ConfigError
 
 

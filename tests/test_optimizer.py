@@ -75,7 +75,7 @@ def test_momentum_looks_ahead_and_decay_is_decoupled():
 def test_every_parameter_has_one_optimizer():
     model = VQVAE(load_config("mini64"), ["a", "b"])
     named = {id(p): name for name, p in model.named_parameters()}
-    muon, adam = [[named.pop(id(p)) for group in o.param_groups for p in group["params"]] for o in make_optimizers(model, 0.0)]
+    muon, adam = [[named.pop(id(p)) for group in o.param_groups for p in group["params"]] for o in make_optimizers(model, model.matrices, 0.0)]
     assert not named
     assert {"decoder.gate", "decoder.skip", "decoder.conditioner.leave.weight", "encoder.project.1.weight"} <= set(muon)
     assert {"decoder.embedding", "decoder.output.weight", "speaker.weight", "spectral.weight"} <= set(adam)

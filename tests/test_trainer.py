@@ -10,7 +10,8 @@ from tiny import train_arguments
 
 from speechvq.checkpoint import load_model
 from speechvq.cli import main
-from speechvq.config import Config, override
+from speechvq.config import Config
+from speechvq.config_tree import override
 from speechvq.model import VQVAE
 
 

@@ -49,7 +49,7 @@ class _GatedLayers(torch.autograd.Function):
         inputs, opened = [], []
         for layer in range(L):
             read = x.to(gate.dtype)
-            s = told[:, :, None, layer].expand(B, N, T // N, 2 * R).reshape(B, T, 2 * R)
+            s = told[:, :, None, layer].expand(B, N, T // N, 2 * R).contiguous().view(B, T, 2 * R)
             for delay, weight in _taps(taps[layer], dilations[layer], T):
                 for b in _rows(B, delay):
                     s[b, delay:].view(-1, 2 * R).addmm_(read[b, : T - delay].reshape(-1, R), weight.T)

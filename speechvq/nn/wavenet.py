@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from speechvq.config import DecoderConfig
+from speechvq.config import DecoderConfig, PriorConfig
 from speechvq.nn.conv import ResidualStack
 from speechvq.nn.layers import gated_layers
 
@@ -21,21 +21,18 @@ CLASSES = 256
 SILENCE = CLASSES // 2
 
 
-class WaveNetDecoder(nn.Module):
-    """A gated WaveNet over mu-law classes, told the units and the speaker (van den Oord et al. 2016; 2017, section 4.3).
+class WaveNet(nn.Module):
+    """Gated residual layers that say what class comes next (van den Oord et al. 2016); subclasses say what the gates are told.
 
     Args:
         config: sizes.
-        code_dim: D of the units' vectors.
-        hop_length: samples per unit.
+        classes: A.
     """
 
-    def __init__(self, config: DecoderConfig, code_dim: int, hop_length: int):
+    def __init__(self, config: DecoderConfig | PriorConfig, classes: int):
         super().__init__()
-        L, R, S, A = config.layers, config.residual, config.skip, CLASSES
+        L, R, S, A = config.layers, config.residual, config.skip, classes
         self.config = config
-        self.hop_length = hop_length
-        self.conditioner = Conditioner(config, code_dim)
         self.embedding = nn.Parameter(_cosines(A, R))
         self.gate = nn.Parameter(torch.randn(L, config.kernel, 2 * R, R) / math.sqrt(config.kernel * R))
         self.residual = nn.Parameter(torch.randn(max(L - 1, 0), R, R) / math.sqrt(R))
@@ -44,9 +41,64 @@ class WaveNetDecoder(nn.Module):
         self.skip_bias = nn.Parameter(torch.zeros(S))
         self.hidden = nn.Linear(S, S)
         self.output = nn.Linear(S, A)
+
+    @property
+    def matrices(self) -> list[Tensor]:
+        """The weights that are products' matrices, or stacks of them."""
+        return [self.gate, self.residual, self.skip, self.hidden.weight]
+
+    def skips(self, previous: Tensor, told: Tensor, hidden_share: float = 0.0) -> Tensor:
+        """The sum over the layers.
+
+        Args:
+            previous: [B, T] the class before each position.
+            told: [B, N, L, 2R] conditioning, each frame for T / N positions.
+            hidden_share: of the positions, which are not read (Bowman et al. 2016's word dropout).
+
+        Returns:
+            [B, T, S].
+        """
+        x = F.embedding(previous, self.embedding)
+        if hidden_share:
+            x = x * (torch.rand(previous.shape, device=x.device) >= hidden_share)[..., None]
+        z = gated_layers(x, told, self.gate, self.residual, self.residual_bias, self.config.dilations)
+        return F.linear(z.flatten(2), torch.cat(self.skip.unbind(0), dim=-1), self.skip_bias)
+
+    def weights(self, hop_length: int) -> dict[str, np.ndarray]:
+        """Plain arrays for the engines; docs/engine.md names the shapes."""
+        named = {
+            "embedding": self.embedding,
+            "gate": self.gate,
+            "residual": self.residual,
+            "residual_bias": self.residual_bias,
+            "skip": self.skip,
+            "skip_bias": self.skip_bias,
+            "hidden": self.hidden.weight,
+            "hidden_bias": self.hidden.bias,
+            "output": self.output.weight,
+            "output_bias": self.output.bias,
+        }
+        arrays = {name: value.detach().float().cpu().numpy() for name, value in named.items()}
+        return arrays | {"dilations": np.array(self.config.dilations, np.int64), "hop_length": np.int64(hop_length)}
+
+
+class WaveNetDecoder(WaveNet):
+    """A WaveNet over mu-law classes, told the units and the speaker (van den Oord et al. 2016; 2017, section 4.3).
+
+    Args:
+        config: sizes.
+        code_dim: D of the units' vectors.
+        hop_length: samples per unit.
+    """
+
+    def __init__(self, config: DecoderConfig, code_dim: int, hop_length: int):
+        conditioner = Conditioner(config, code_dim)  # first, as it always drew its random numbers first
+        super().__init__(config, CLASSES)
+        self.hop_length = hop_length
+        self.conditioner = conditioner
         with torch.no_grad():
             # Classes are loud-ness steps, not names: neighbours begin with like logits.
-            self.output.weight.copy_(_cosines(A, S) @ torch.diag(1 / (1 + torch.arange(S))) / math.sqrt(S))
+            self.output.weight.copy_(_cosines(CLASSES, config.skip) @ torch.diag(1 / (1 + torch.arange(config.skip))) / math.sqrt(config.skip))
 
     def condition(self, quantized: Tensor, speaker: Tensor) -> Tensor:
         """What every layer's gate is told, at frame rate.
@@ -71,28 +123,9 @@ class WaveNetDecoder(nn.Module):
             [B, A, T]; position t sees samples before t.
         """
         # The one place where "before t" happens: position t reads sample t - 1, the first one reads silence.
-        x = F.embedding(F.pad(samples[:, :-1], (1, 0), value=SILENCE), self.embedding)
-        told = conditioning.permute(0, 3, 1, 2)
-        z = gated_layers(x, told, self.gate, self.residual, self.residual_bias, self.config.dilations)
-        skip = F.linear(z.flatten(2), torch.cat(self.skip.unbind(0), dim=-1), self.skip_bias)
+        previous = F.pad(samples[:, :-1], (1, 0), value=SILENCE)
+        skip = self.skips(previous, conditioning.permute(0, 3, 1, 2))
         return self.output(F.relu(self.hidden(F.relu(skip)))).transpose(1, 2)
-
-    def weights(self) -> dict[str, np.ndarray]:
-        """The decoder as plain arrays, for the engines; docs/engine.md names the shapes."""
-        named = {
-            "embedding": self.embedding,
-            "gate": self.gate,
-            "residual": self.residual,
-            "residual_bias": self.residual_bias,
-            "skip": self.skip,
-            "skip_bias": self.skip_bias,
-            "hidden": self.hidden.weight,
-            "hidden_bias": self.hidden.bias,
-            "output": self.output.weight,
-            "output_bias": self.output.bias,
-        }
-        arrays = {name: value.detach().float().cpu().numpy() for name, value in named.items()}
-        return arrays | {"dilations": np.array(self.config.dilations, np.int64), "hop_length": np.int64(self.hop_length)}
 
 
 class Conditioner(nn.Module):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from speechvq.errors import InputError
 
-HELP = "Describe a model, units or data directory."
+HELP = "Describe a model, prior, units or data directory."
 EXAMPLE = """  speechvq info                      # the model that ships, and its voices
   speechvq info exp/vctk64/best
   speechvq info units/test --json"""
@@ -16,7 +16,7 @@ EXAMPLE = """  speechvq info                      # the model that ships, and it
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("directory", nargs="?", metavar="DIR", help="model, units or data directory; the model that ships where left out")
+    parser.add_argument("directory", nargs="?", metavar="DIR", help="model, prior, units or data directory; the model that ships where left out")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -33,12 +33,18 @@ def run(args: argparse.Namespace) -> int:
 
 def _facts(path: Path | None) -> dict:
     if path is None or (path / "config.yaml").exists():
-        return _model_facts(path)
+        return _prior_facts(path) if path and _is_prior(path) else _model_facts(path)
     if (path / "units.yaml").exists():
         return _units_facts(path)
     if (path / "wav.scp").exists():
         return _data_facts(path)
-    raise InputError(f"{path} is no model (config.yaml), units (units.yaml) or data directory (wav.scp)")
+    raise InputError(f"{path} is no model or prior (config.yaml), units (units.yaml) or data directory (wav.scp)")
+
+
+def _is_prior(path: Path) -> bool:
+    from speechvq.checkpoint import kind_of
+
+    return kind_of(path) == "prior"
 
 
 def _model_facts(path: Path | None) -> dict:
@@ -59,6 +65,23 @@ def _model_facts(path: Path | None) -> dict:
         "decoder": f"{decoder.layers} layers, {decoder.residual} residual, {decoder.skip} skip channels",
         "parameters": count_parameters(model),
         "speakers": model.speakers,
+    }
+
+
+def _prior_facts(path: Path) -> dict:
+    from speechvq.checkpoint import load_prior
+    from speechvq.nn.conv import count_parameters
+
+    prior = load_prior(path)
+    config = prior.config
+    return {
+        "kind": "prior",
+        "model_hash": config.model_hash,
+        "units_per_second": config.sample_rate / config.hop_length,
+        "codebook_size": config.codebook_size,
+        "network": f"{config.layers} layers, {config.residual} residual, {config.skip} skip channels",
+        "receptive_field": 1 + (config.kernel - 1) * sum(config.dilations),
+        "parameters": count_parameters(prior),
     }
 
 

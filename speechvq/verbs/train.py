@@ -1,4 +1,4 @@
-"""speechvq train: from data directories to a model directory."""
+"""speechvq train: from data directories to a model directory, from units directories to a prior's."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import argparse
 import math
 from pathlib import Path
 
-HELP = "Train a VQ-VAE on a data directory."
+HELP = "Train a VQ-VAE on a data directory, or a prior on a units directory."
 EXAMPLE = """  speechvq train vctk64 --data data/train --dev data/dev --exp exp/vctk64
   speechvq train conf/mine.yaml --data data/train --dev data/dev --exp exp/mine --resume
-  speechvq train vctk64 --set train.steps=1000 --data data/train --dev data/dev --exp exp/short"""
+  speechvq train vctk64 --set train.steps=1000 --data data/train --dev data/dev --exp exp/short
+  speechvq train prior --data units/train --dev units/dev --exp exp/prior"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("config", metavar="CONFIG", help="a YAML file, or the name of a preset: vctk64, prior128, phoneme640, mini64")
-    parser.add_argument("--data", required=True, metavar="DIR", help="data directory to learn from")
-    parser.add_argument("--dev", required=True, metavar="DIR", help="data directory to validate on")
+    parser.add_argument("config", metavar="CONFIG", help="a YAML file, or the name of a preset: vctk64, prior128, phoneme640, mini64; prior")
+    parser.add_argument("--data", required=True, metavar="DIR", help="data directory to learn from; a prior learns from a units directory")
+    parser.add_argument("--dev", required=True, metavar="DIR", help="data directory to validate on; or units directory")
     parser.add_argument("--exp", required=True, metavar="DIR", help="folder of the experiment: best/ and last/ are model directories")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint, to the very same weights")
     parser.add_argument("--init", metavar="MODEL", help="start from this model and fine-tune it")
@@ -26,26 +27,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train."""
-    import torch
-
-    from speechvq.config import load_config, override, save_config
-    from speechvq.corpus import DataDir, refuse_held_out
-    from speechvq.data import Crops
+    from speechvq.config import PriorConfig, load_config, save_config
+    from speechvq.config_tree import override
     from speechvq.errors import InputError
-    from speechvq.trainer import Trainer
 
     exp = Path(args.exp)
     if (exp / "trainer.pt").exists() and not args.resume:
         raise InputError(f"{exp} holds an experiment already: add --resume to go on with it, or take another --exp")
     config = override(load_config(args.config), args.set)
+    make = _prior_trainer if isinstance(config, PriorConfig) else _trainer
+    trainer = make(args, config, exp)
+    save_config(trainer.config, exp / "config.yaml")
+    if args.resume:
+        trainer.resume()
+    _train(trainer, exp)
+    if trainer.best < math.inf:
+        print(f"{exp / 'best'}: the best, {trainer.best:.4f} nats per {'unit' if make is _prior_trainer else 'sample'} on {args.dev}")
+    else:
+        print(f"{exp / 'last'}: the model; there is no best, because its WaveNet was never trained (train.decoder_from)")
+    return 0
+
+
+def _trainer(args: argparse.Namespace, config, exp: Path):
+    import torch
+
+    from speechvq.corpus import DataDir, refuse_held_out
+    from speechvq.data import Crops
+    from speechvq.trainer import Trainer
+
     data, dev = DataDir(args.data), DataDir(args.dev)
     refuse_held_out(data)
     exp.mkdir(parents=True, exist_ok=True)
-    save_config(config, exp / "config.yaml")
     train = config.train
     packed = {name: _pack(name, source, exp, config.sample_rate) for name, source in (("train", data), ("dev", dev))}
     speakers = packed["train"].speakers
-    trainer = Trainer(
+    return Trainer(
         config,
         Crops(packed["train"], speakers, train.crop_samples, train.seed, train.speaker_balance),
         Crops(packed["dev"], speakers, train.crop_samples),
@@ -53,14 +69,30 @@ def run(args: argparse.Namespace) -> int:
         Path(args.init) if args.init else None,
         torch.device(_device(args.device)),
     )
-    if args.resume:
-        trainer.resume()
-    _train(trainer, exp)
-    if trainer.best < math.inf:
-        print(f"{exp / 'best'}: best model, {trainer.best:.4f} nats per sample on {args.dev}")
-    else:
-        print(f"{exp / 'last'}: the model; there is no best, because its WaveNet was never trained (train.decoder_from)")
-    return 0
+
+
+def _prior_trainer(args: argparse.Namespace, config, exp: Path):
+    from dataclasses import replace
+
+    import torch
+
+    from speechvq.errors import InputError
+    from speechvq.prior_trainer import PriorTrainer, frequencies_nll
+    from speechvq.unit_crops import UnitCrops
+    from speechvq.units import UnitsDir
+
+    if args.init:
+        raise InputError("--init is for models; a prior is trained from nothing")
+    units, dev = UnitsDir(args.data), UnitsDir(args.dev)
+    if units.model_hash != dev.model_hash or units.codebook_size != dev.codebook_size:
+        raise InputError(f"{args.data} and {args.dev} hold units of different models: encode both with one")
+    config = replace(
+        config, codebook_size=units.codebook_size, hop_length=units.hop_length, sample_rate=units.sample_rate, model_hash=units.model_hash
+    )
+    crops = UnitCrops(units, config.train.crop_units, config.train.seed)
+    print(f"a table of how often each unit occurs: {frequencies_nll(crops, dev):.4f} nats per unit on {args.dev}")
+    exp.mkdir(parents=True, exist_ok=True)
+    return PriorTrainer(config, crops, dev, exp, torch.device(_device(args.device)))
 
 
 def _pack(name: str, data, exp: Path, sample_rate: int):

@@ -24,16 +24,17 @@ def plain(x, told, gate, residual, bias, dilations):
     return torch.stack(let_through, 2)
 
 
-def inputs(kernel: int, layers: int, dtype=torch.float64):
+def inputs(kernel: int, layers: int, frames: int = 4, dtype=torch.float64):
     torch.manual_seed(0)
-    sizes = (2, 24, 3), (2, 4, layers, 6), (layers, kernel, 6, 3), (layers - 1, 3, 3), (layers - 1, 3)
+    sizes = (2, 24, 3), (2, frames, layers, 6), (layers, kernel, 6, 3), (layers - 1, 3, 3), (layers - 1, 3)
     return [torch.randn(size, dtype=dtype, requires_grad=True) for size in sizes]
 
 
 @pytest.mark.parametrize("kernel", [2, 3])
 @pytest.mark.parametrize("dilations", [(4,), (1, 2), (1, 11, 40)])
-def test_values_and_gradients(kernel, dilations):
-    given = inputs(kernel, len(dilations))
+@pytest.mark.parametrize("frames", [1, 4, 24])
+def test_values_and_gradients(kernel, dilations, frames):
+    given = inputs(kernel, len(dilations), frames)
     weight = torch.randn(2, 24, len(dilations), 3, dtype=torch.float64)
     results = []
     for function in (gated_layers, plain):
@@ -44,7 +45,7 @@ def test_values_and_gradients(kernel, dilations):
 
 
 def test_mixed_precision_keeps_the_gradients_type():
-    given = inputs(2, 3, torch.float32)
+    given = inputs(2, 3, dtype=torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
         z = gated_layers(*given, (1, 2, 4))
     z.float().sum().backward()

@@ -33,7 +33,7 @@ def test_training_and_engine_are_one_network(kernel, layers):
     with torch.no_grad():
         conditioning = made.condition(torch.randn(2, D, 9), torch.randn(2, 4))
         expected = torch.log_softmax(made(samples, conditioning).double(), dim=1).transpose(1, 2).numpy()
-    engine = make_engine(DecoderWeights.from_arrays(made.weights()), "reference")
+    engine = make_engine(DecoderWeights.from_arrays(made.weights(HOP)), "reference")
     state = engine.start(2, [0, 1])
     engine.push(state, conditioning.numpy())
     scored = engine.score(state, samples.numpy().astype(np.uint8))

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from speechvq.config import load_config, override
+from speechvq.config import load_config
+from speechvq.config_tree import override
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "recipes"))

@@ -9,7 +9,8 @@ import pytest
 import torch
 from tiny import RATE, TINY
 
-from speechvq.config import Config, override
+from speechvq.config import Config
+from speechvq.config_tree import override
 from speechvq.corpus import DataDir
 from speechvq.data import pack
 from speechvq.errors import ModelError

@@ -7,7 +7,8 @@ import pytest
 import torch
 from tiny import TINY
 
-from speechvq.config import Config, override
+from speechvq.config import Config
+from speechvq.config_tree import override
 from speechvq.model import VQVAE
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "recipes"))

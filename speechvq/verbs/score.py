@@ -1,0 +1,88 @@
+"""speechvq score: how likely a prior finds utterances."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speechvq.options import add_model, add_prior
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from speechvq.codec import Codec
+
+HELP = "Score utterances by a prior: how likely are these units after one another?"
+EXAMPLE = """  speechvq score units/test --prior exp/prior/best
+  speechvq score my.wav other.wav --prior exp/prior/best --model exp/vctk64/best --json"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("inputs", nargs="+", metavar="UNITS_DIR|AUDIO|DATA_DIR", help="units directories; or what 'speechvq encode' takes")
+    add_model(parser)
+    add_prior(parser)
+    parser.add_argument("--json", action="store_true", help="print a JSON object with a row for each utterance")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score everything; a file that cannot be read is reported and the others go on."""
+    from speechvq.errors import InputError
+    from speechvq.inputs import report_faults
+    from speechvq.options import open_codec, open_prior
+    from speechvq.progress import progress
+
+    prior = open_prior(args)
+    codec = None if all(_is_units(path) for path in args.inputs) else open_codec(args)
+    if codec:
+        prior.require(codec.hash, str(codec.path))
+    rows, faults = [], []
+    for utt, read in progress([item for path in args.inputs for item in _utterances(path, prior, codec)], "scoring", unit="utt"):
+        try:
+            surprise = prior.score(read())
+        except InputError as error:
+            faults.append(f"{utt}: {error}")
+            continue
+        rows.append({"utterance": utt, "units": len(surprise), "nats_per_unit": float(surprise.mean()) if len(surprise) else None})
+    _print({"units_per_second": prior.config.sample_rate / prior.config.hop_length, "utterances": rows}, args.json)
+    return report_faults(faults, len(rows) + len(faults))
+
+
+def _is_units(path: str) -> bool:
+    return (Path(path) / "units.yaml").exists()
+
+
+def _utterances(path: str, prior, codec: Codec | None) -> Iterator[tuple]:
+    """The name of each utterance, and what reads its ids."""
+    from speechvq.inputs import utterances_of
+    from speechvq.units import UnitsDir
+
+    if _is_units(path):
+        units = UnitsDir(path)
+        prior.require(units.model_hash, path)
+        yield from ((utt, lambda utt=utt: units[utt].ids) for utt in units)
+    else:
+        yield from ((source.utt, lambda source=source: _encode(codec, source)) for source in utterances_of([path]))
+
+
+def _encode(codec: Codec, source) -> np.ndarray:
+    return codec.encode_levelled(source.read(codec.sample_rate))[0].ids
+
+
+def _print(scores: dict, as_json: bool) -> None:
+    rows, rate = scores["utterances"], scores["units_per_second"]
+    scored = [row for row in rows if row["units"]]
+    count = sum(row["units"] for row in scored)
+    scores["nats_per_unit"] = sum(row["nats_per_unit"] * row["units"] for row in scored) / count if count else None
+    if as_json:
+        print(json.dumps(scores))
+        return
+    print(f"{'utterance':32}{'units':>8}{'nats a unit':>13}{'bits a second':>15}")
+    for row in [*rows, {"utterance": "all", "units": count, "nats_per_unit": scores["nats_per_unit"]}]:
+        nats = row["nats_per_unit"]
+        shown = f"{nats:13.3f}{nats / math.log(2) * rate:15.1f}" if nats is not None else f"{'-':>13}{'-':>15}"
+        print(f"{row['utterance']:32}{row['units']:8d}{shown}")
