@@ -50,6 +50,8 @@ def build(exp: Path, data: DataDir) -> Report:
     for name, title in (("units.json", "Units against phones"), ("conversion.json", "Converted voices")):
         if (exp / name).exists():
             scores(report.heading(title), name, json.loads((exp / name).read_text()))
+    if (exp / "prior.json").exists():
+        prior(report.heading("Prior"), exp)
     players(report, exp)
     return report
 
@@ -131,6 +133,24 @@ def scores(report: Report, name: str, results: dict) -> None:
 
     module = phonemes_page if name == "units.json" else conversion_page
     add_tables(report, module.tables(results))
+
+
+def prior(report: Report, exp: Path) -> None:
+    """How well a prior foretells the test units, its curve, and what it drew."""
+    results = json.loads((exp / "prior.json").read_text())
+    nats, rate = results["nats_per_unit"], results["units_per_second"]
+    report.table([("nats per unit", nats), ("bits per second", nats / np.log(2) * rate)], ("on the test set, which nobody trained on", "prior"))
+    log = [json.loads(line) for line in (exp / "prior" / "log.jsonl").read_text().splitlines()]
+    figure = new_figure(6, 2.6)
+    axis = figure.subplots()
+    for name in ("nll", "dev_nll"):
+        points = [(line["step"], line[name]) for line in log if line.get(name) is not None]
+        axis.plot(*zip(*points, strict=True), label=name.replace("_", " "))
+    axis.set(xlabel="step", ylabel="nats per unit")
+    axis.legend()
+    report.figure(figure, "the prior while training")
+    for path in sorted((exp / "generated").glob("*.wav")):
+        _player(report, path, f"{path.stem}, drawn from the prior")
 
 
 def players(report: Report, exp: Path) -> None:

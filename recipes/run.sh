@@ -17,10 +17,12 @@ targets=""        # voices to convert to; all where left out
 conversions=24    # how many test utterances to convert
 train_options=""  # more options of `speechvq train`
 extras=train,metrics  # what must be installed
+prior=""          # configuration or preset of a prior over the units; none where left out
+prior_options=""  # more options of its `speechvq train`
 align=false       # phone times by pocketsphinx where the corpus has none
 report=report.html
 stage=1
-stop_stage=9
+stop_stage=10
 nj="$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)"
 
 usage() {
@@ -34,10 +36,12 @@ Usage: ${0##*/} [--option value ...]
   --alignments PATH     phone times: TextGrids, .lab files, a CTM  (CORPUS/alignments)
   --train-options "..." handed to speechvq train, e.g. "--set train.steps=500"
   --prepare-options "..." handed to the prepare script
+  --prior CONFIG        train a prior over the units too, e.g. prior
+  --prior-options "..." handed to its speechvq train
   --align true|false    make phone times where there are none      ($align)
   --stage N --stop-stage M   run only these stages                 ($stage to $stop_stage)
   --nj N                processes, where a stage can use them      ($nj)
-Stages: 1 prepare  2 validate  3 align  4 train  5 encode  6 score units  7 convert  8 score voices  9 export and report
+Stages: 1 prepare  2 validate  3 align  4 train  5 encode  6 score units  7 convert  8 score voices  9 prior  10 export and report
 Example: ${0##*/} --corpus /data/corpus --stage 4
 TEXT
 }
@@ -123,7 +127,20 @@ if at 8 "voices"; then
         --train-data data/train --json > "$exp/conversion.json"
 fi
 
-if at 9 "export and report"; then
+if at 9 "prior"; then
+    if [ -z "$prior" ]; then
+        echo "no --prior: skipped"
+    else
+        speechvq encode --model "$model" data/dev -o "$exp/units/dev"
+        # shellcheck disable=SC2046,SC2086
+        speechvq train "$prior" --data "$exp/units/train" --dev "$exp/units/dev" --exp "$exp/prior" \
+            $([ ! -e "$exp/prior/trainer.pt" ] || echo --resume) $prior_options
+        speechvq score "$exp/units/test" --prior "$exp/prior/best" --json > "$exp/prior.json"
+        speechvq generate --model "$model" --prior "$exp/prior/best" --speaker "$(head -1 "$model/speakers.txt")" -o "$exp/generated"
+    fi
+fi
+
+if at 10 "export and report"; then
     speechvq export "$exp/units/test" --format kaldi-text -o "$exp/export/test"
     python "$recipes/report.py" --exp "$exp" --data data/test -o "$report"
     echo "Open $PWD/$report"

@@ -36,6 +36,7 @@ def test_every_stage(tmp_path):
     done = run(
         tmp_path, "--prepare", "synthetic", "--prepare-options", "--voices 3 --minutes 1", "--config", "mini64",
         "--name", "toy", "--conversions", "2", "--train-options", changes,
+        "--prior", "prior", "--prior-options", "--set train.steps=3 --set train.crop_units=64 --set layers=2",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     exp = tmp_path / "exp" / "toy"
@@ -43,6 +44,8 @@ def test_every_stage(tmp_path):
     assert json.loads((exp / "units.json").read_text())
     assert json.loads((exp / "conversion.json").read_text())["conversions"]["files"] == 2
     assert (exp / "export" / "test" / "units.txt").stat().st_size
+    assert json.loads((exp / "prior.json").read_text())["nats_per_unit"] > 0
+    assert len(list((exp / "generated").glob("*.wav"))) == 4
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png") >= 3
     assert page.count("data:audio/wav") >= 4
