@@ -15,9 +15,9 @@ from speechvq.version import VERSION as __version__
 if TYPE_CHECKING:
     from speechvq.codec import Codec
 
-__all__ = ["Codec", "DataDir", "Sampling", "Units", "UnitsDir", "__version__", "load"]
+__all__ = ["Codec", "DataDir", "Prior", "Sampling", "Units", "UnitsDir", "__version__", "load"]
 
-_HOMES = {"Codec": "codec", "Sampling": "codec", "DataDir": "corpus", "Units": "units", "UnitsDir": "units"}
+_HOMES = {"Codec": "codec", "Sampling": "codec", "DataDir": "corpus", "Prior": "prior", "Units": "units", "UnitsDir": "units"}
 
 
 def load(directory: str | os.PathLike | None = None, backend: str = "auto", precision: str = "auto") -> Codec:
