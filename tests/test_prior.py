@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from tiny import RATE, voice
 
-from speechvq.checkpoint import load_prior
+from speechvq.checkpoint import DEFAULT_MODEL, load_prior, model_hash, prior_of
 from speechvq.cli import main
 from speechvq.errors import ModelError
 from speechvq.nn.prior import boundary, to_classes
@@ -144,12 +144,12 @@ def test_training_that_cannot_be_is_one_line(root, capsys, arguments, named):
     assert named in capsys.readouterr().err
 
 
-def test_units_of_another_model_are_refused(root, tmp_path, capsys):
+def test_units_of_another_model_are_refused(root, tiny_exp, tmp_path, capsys):
     write_chain(tmp_path / "other", 0, 3, "xyz")
     with pytest.raises(ModelError, match="knows the units of model abc, but here has those of xyz"):
         Prior(root / "exp" / "best").require("xyz", "here")
     assert main(["score", str(tmp_path / "other"), "--prior", str(root / "exp" / "best")]) == 2
-    assert main(["score", str(tmp_path / "other")]) == 2
+    assert main(["score", str(tmp_path / "other"), "--model", str(tiny_exp / "best")]) == 2
     assert "name one with --prior" in capsys.readouterr().err
     assert main(["encode", "nothing.wav", "--model", str(root / "exp" / "best"), "-o", str(tmp_path / "u")]) == 2
 
@@ -168,6 +168,13 @@ def test_score_prints_every_utterance_and_all(root, capsys):
     assert scores["nats_per_unit"] == pytest.approx(mean) and scores["units_per_second"] == 250
     assert main(["score", str(root / "dev"), "--prior", str(root / "exp" / "best")]) == 0
     assert capsys.readouterr().out.splitlines()[-1].split()[0] == "all"
+
+
+def test_the_model_that_ships_brings_a_prior_that_knows_its_units():
+    prior = Prior(prior_of(DEFAULT_MODEL))
+    prior.require(model_hash(DEFAULT_MODEL), "the model that ships")
+    ids = prior.generate([0], 200, prompt=[1])[0]
+    assert prior.score(ids).mean() < 4 < prior.score(np.random.default_rng(0).permutation(ids)).mean()
 
 
 def test_speech_is_scored_and_drawn(tiny_exp, tmp_path, capsys):

@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt", metavar="AUDIO", help="recording whose units every utterance goes on from")
     parser.add_argument("--units", metavar="UNITS_DIR", help="units directory to keep the units in as well")
     parser.add_argument("--unit-temperature", type=float, default=1.0, metavar="X", help="below 1 draws likelier units (1.0)")
-    parser.add_argument("--unit-top-p", type=float, default=0.9, metavar="P", help="draw from the likeliest units that together hold P (0.9)")
+    # With 0.9, a unit that nine times in ten follows itself would never end: a pause, a breath.
+    parser.add_argument("--unit-top-p", type=float, default=0.99, metavar="P", help="draw from the likeliest units that together hold P (0.99)")
     add_decoding(parser)
 
 
