@@ -31,8 +31,8 @@ class Prior:
         self.path = path
         module = load_prior(path)
         self.config = module.config
-        # Units are few beside samples, so the precision need not be low.
-        self._engine = make_engine(DecoderWeights.from_arrays(module.weights(PIECE)), "auto", "float32", threads)
+        # Units are few beside samples: a processor is fast enough, and the precision need not be low.
+        self._engine = make_engine(DecoderWeights.from_arrays(module.weights(PIECE)), "cpu", "float32", threads)
         self._told = module.gate_bias.detach().numpy()[None, :, :, None]
 
     def require(self, model_hash: str, origin: str) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from speechvq.checkpoint import save_prior
 from speechvq.config import PriorConfig
-from speechvq.errors import ModelError
-from speechvq.files import atomic_file
 from speechvq.nn.prior import UnitPrior, boundary, to_classes
 from speechvq.optimizer import follow, learning_rate, make_optimizers, update
+from speechvq.training_state import load_state, save_state
 from speechvq.unit_crops import UnitCrops
 from speechvq.units import UnitsDir
 
@@ -72,17 +72,7 @@ class PriorTrainer:
         Raises:
             ModelError: there is nothing to resume, or it was another prior.
         """
-        path = self.exp / "trainer.pt"
-        if not path.exists():
-            raise ModelError(f"{path} does not exist: nothing to resume; leave out --resume to begin")
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        try:
-            self.model.load_state_dict(state["model"])
-            self.average.load_state_dict(state["average"])
-            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-                optimizer.load_state_dict(saved)
-        except (KeyError, RuntimeError, ValueError):
-            raise ModelError(f"{path} belongs to a prior of other sizes: take its configuration, or another --exp") from None
+        state = load_state(self.exp / "trainer.pt", self._modules, self.optimizers, self.device)
         self.step, self.best = state["step"], state["best"]
 
     def _update(self) -> float:
@@ -102,10 +92,11 @@ class PriorTrainer:
         if nll < self.best:
             self.best = nll
             save_prior(self.exp / "best", self.average)
-        state = {"step": self.step, "best": self.best, "model": self.model.state_dict(), "average": self.average.state_dict()}
-        state["optimizers"] = [optimizer.state_dict() for optimizer in self.optimizers]
-        with atomic_file(self.exp / "trainer.pt") as temporary:
-            torch.save(state, temporary)
+        save_state(self.exp / "trainer.pt", self._modules, self.optimizers, step=self.step, best=self.best)
+
+    @property
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"model": self.model, "average": self.average}
 
 
 @torch.no_grad()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 import time
 from collections.abc import Callable
@@ -11,19 +10,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from speechvq.audio import pad_to_hop
 from speechvq.checkpoint import load_model, save_model
 from speechvq.config import Config
 from speechvq.data import Crops, Packed
 from speechvq.errors import ModelError
-from speechvq.files import atomic_file
 from speechvq.model import VQVAE, Losses
 from speechvq.nn.conv import count_parameters
 from speechvq.nn.quantizer import perplexity
 from speechvq.optimizer import follow, learning_rate, make_optimizers, update
 from speechvq.postfilter import long_term_spectrum
+from speechvq.training_state import load_state, save_state
 from speechvq.validation import ToTensors, Validation, validate
 
 KMEANS_VECTORS_PER_CODE = 64
@@ -103,17 +102,7 @@ class Trainer:
         Raises:
             ModelError: there is nothing to resume, or it was another model.
         """
-        path = self.exp / "trainer.pt"
-        if not path.exists():
-            raise ModelError(f"{path} does not exist: nothing to resume; leave out --resume to begin")
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        try:
-            self.model.load_state_dict(state["model"])
-            self.average.load_state_dict(state["average"])
-            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-                optimizer.load_state_dict(saved)
-        except (KeyError, RuntimeError, ValueError):
-            raise ModelError(f"{path} belongs to a model of other sizes or speakers: take its configuration, or another --exp") from None
+        state = load_state(self.exp / "trainer.pt", self._modules, self.optimizers, self.device)
         self.step, self.best, self.usage = state["step"], state["best"], state["usage"]
         torch.set_rng_state(state["rng"].cpu())
         if state["cuda_rng"] is not None:
@@ -175,19 +164,21 @@ class Trainer:
             save_model(self.exp / "best", self.average)
             self._save_state()
 
+    @property
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"model": self.model, "average": self.average}
+
     def _save_state(self) -> None:
-        state = {
-            "step": self.step,
-            "best": self.best,
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "usage": self.usage,
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
-        }
-        with atomic_file(self.exp / "trainer.pt") as temporary:
-            torch.save(state, temporary)
+        save_state(
+            self.exp / "trainer.pt",
+            self._modules,
+            self.optimizers,
+            step=self.step,
+            best=self.best,
+            usage=self.usage,
+            rng=torch.get_rng_state(),
+            cuda_rng=torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+        )
 
 
 @torch.no_grad()
@@ -199,13 +190,6 @@ def measure_voices(model: VQVAE, packed: Packed) -> Tensor:
         log_mel = model.log_mel(wav.to(model.spectrum.device))[0].cpu().numpy()
         rows.append(torch.from_numpy(long_term_spectrum(log_mel)))
     return torch.stack(rows)
-
-
-def append_json_line(path: Path, line: dict) -> None:
-    """Add one JSON object to a log; what is not a number becomes null."""
-    clean = {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in line.items()}
-    with open(path, "a", encoding="utf-8") as out:
-        out.write(json.dumps(clean) + "\n")
 
 
 def _start_from(model: VQVAE, init: VQVAE) -> None:
