@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from tiny import RATE, voice
 
+from speechvq.batch import torch_threads
 from speechvq.checkpoint import DEFAULT_MODEL, load_prior, model_hash, prior_of
 from speechvq.cli import main
 from speechvq.errors import ModelError
@@ -41,7 +42,10 @@ def write_chain(path: Path, seed: int, utterances: int = 150, model_hash: str = 
 
 def train(root: Path, exp: str, *more: str) -> int:
     changes = [part for change in SMALL for part in ("--set", change)]
-    return main(["train", "prior", "--data", str(root / "train"), "--dev", str(root / "dev"), "--exp", str(root / exp), "--device", "cpu", *changes, *more])
+    folders = ["--data", str(root / "train"), "--dev", str(root / "dev"), "--exp", str(root / exp)]
+    # So small a network gains nothing from a second thread, and loses much where other tests want the other core.
+    with torch_threads(1):
+        return main(["train", "prior", *folders, "--device", "cpu", *changes, *more])
 
 
 @pytest.fixture(scope="module")
