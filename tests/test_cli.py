@@ -49,7 +49,7 @@ def test_a_reader_that_leaves_is_no_fault(options, tiny_exp):
 
 
 def test_public_names():
-    assert set(speechvq.__all__) == {"Codec", "DataDir", "Sampling", "Units", "UnitsDir", "__version__", "load"}
+    assert set(speechvq.__all__) == {"Codec", "DataDir", "Prior", "Sampling", "Units", "UnitsDir", "__version__", "load"}
     assert all(getattr(speechvq, name) is not None for name in speechvq.__all__)
 
 
