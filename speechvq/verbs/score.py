@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from speechvq.codec import Codec
+    from speechvq.inputs import Source
+    from speechvq.units import UnitsDir
 
 HELP = "Score utterances by a prior: how likely are these units after one another?"
 EXAMPLE = """  speechvq score units/test --prior exp/prior/best
@@ -36,12 +39,13 @@ def run(args: argparse.Namespace) -> int:
     from speechvq.options import open_codec, open_prior
     from speechvq.progress import progress
 
+    opened = [_open(path) for path in args.inputs]  # first, since a name mistyped should cost no time
     prior = open_prior(args)
     codec = None if all(_is_units(path) for path in args.inputs) else open_codec(args)
-    if codec:
-        prior.require(codec.hash, str(codec.path))
+    for path, source in zip(args.inputs, opened, strict=True):
+        prior.require(source.model_hash if _is_units(path) else codec.hash, path if _is_units(path) else str(codec.path))
     rows, faults = [], []
-    for utt, read in progress([item for path in args.inputs for item in _utterances(path, prior, codec)], "scoring", unit="utt"):
+    for utt, read in progress([item for source in opened for item in _utterances(source, codec)], "scoring", unit="utt"):
         try:
             surprise = prior.score(read())
         except InputError as error:
@@ -56,20 +60,22 @@ def _is_units(path: str) -> bool:
     return (Path(path) / "units.yaml").exists()
 
 
-def _utterances(path: str, prior, codec: Codec | None) -> Iterator[tuple]:
-    """The name of each utterance, and what reads its ids."""
+def _open(path: str) -> UnitsDir | list[Source]:
     from speechvq.inputs import utterances_of
     from speechvq.units import UnitsDir
 
-    if _is_units(path):
-        units = UnitsDir(path)
-        prior.require(units.model_hash, path)
-        yield from ((utt, lambda utt=utt: units[utt].ids) for utt in units)
+    return UnitsDir(path) if _is_units(path) else utterances_of([path])
+
+
+def _utterances(opened: UnitsDir | list[Source], codec: Codec | None) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
+    """The name of each utterance, and what reads its ids."""
+    if isinstance(opened, list):
+        yield from ((source.utt, partial(_encode, codec, source)) for source in opened)
     else:
-        yield from ((source.utt, lambda source=source: _encode(codec, source)) for source in utterances_of([path]))
+        yield from ((utt, lambda utt=utt: opened[utt].ids) for utt in opened)
 
 
-def _encode(codec: Codec, source) -> np.ndarray:
+def _encode(codec: Codec, source: Source) -> np.ndarray:
     return codec.encode_levelled(source.read(codec.sample_rate))[0].ids
 
 
