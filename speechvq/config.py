@@ -73,8 +73,8 @@ class QuantizerConfig:
 
 
 @dataclass(frozen=True)
-class DecoderConfig:
-    """The WaveNet decoder and its conditioning network.
+class WaveNetConfig:
+    """The sizes of a WaveNet.
 
     Args:
         layers: L.
@@ -82,9 +82,6 @@ class DecoderConfig:
         skip: S channels.
         kernel: taps of a dilated convolution, 2 or 3.
         dilation_cycle: dilations are 1, 2, ... 2^(dilation_cycle - 1), again and again.
-        condition_channels: width of the conditioning network.
-        condition_layers: its non-causal dilated layers at frame rate.
-        speaker_dim: E, size of a speaker vector.
     """
 
     layers: int = 20
@@ -92,59 +89,91 @@ class DecoderConfig:
     skip: int = 128
     kernel: int = 2
     dilation_cycle: int = 10
-    condition_channels: int = 128
-    condition_layers: int = 5
-    speaker_dim: int = 32
+
+    def __post_init__(self):
+        _one_of("kernel", self.kernel, (2, 3))
+        _check_positive(self)
+        if self.layers < 1:
+            raise ConfigError("a WaveNet must have at least 1 layer")
 
     @property
     def dilations(self) -> tuple[int, ...]:
         """The dilation of each layer."""
-        return dilations(self.layers, self.dilation_cycle)
+        return tuple(2 ** (layer % self.dilation_cycle) for layer in range(self.layers))
+
+    @property
+    def receptive_field(self) -> int:
+        """Positions that a prediction looks back on, and one."""
+        return 1 + (self.kernel - 1) * sum(self.dilations)
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """How to train.
+class DecoderConfig(WaveNetConfig):
+    """The WaveNet decoder and its conditioning network.
+
+    Args:
+        condition_channels: width of the conditioning network.
+        condition_layers: its non-causal dilated layers at frame rate.
+        speaker_dim: E, size of a speaker vector.
+    """
+
+    condition_channels: int = 128
+    condition_layers: int = 5
+    speaker_dim: int = 32
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """How any training goes on, whatever is trained.
 
     Args:
         steps: updates in all.
-        quantize_from: step at which the codebook is put in, by k-means; before it the code is continuous.
-        decoder_from: step at which the WaveNet joins; before it only the spectral loss teaches the encoder.
-        batch_size: crops per step that the WaveNet learns from.
-        encoder_batch_size: crops per step that the encoder and the codebook learn from, those of the WaveNet among them;
-            they cost little, and decide how much the units say.
-        crop_samples: length of a crop; a multiple of the hop length.
+        batch_size: crops per step (of a VQ-VAE: that the WaveNet learns from).
         learning_rate: after the warm-up.
         warmup_steps: of linear warm-up, at the start and again when the WaveNet joins.
         decay_from: share of the steps after which the learning rate falls, along a cosine, to a twentieth.
         clip_norm: largest gradient norm.
         weight_decay: decoupled, of both optimizers.
         average_decay: of the moving average of the weights that is evaluated and kept.
-        spectral_weight: of the L1 loss that predicts the log-mel frame from the conditioning; 0 is the paper.
-        speaker_balance: 0 draws crops by duration, 1 evenly over speakers.
         seed: of everything drawn.
         log_every: steps between log lines.
         validate_every: steps between validations and checkpoints.
-        dev_crops: crops of the dev set that a validation scores.
     """
 
     steps: int = 200_000
-    quantize_from: int = 1_000
-    decoder_from: int = 2_000
     batch_size: int = 8
-    encoder_batch_size: int = 16
-    crop_samples: int = 5_120
     learning_rate: float = 1e-3
     warmup_steps: int = 200
     decay_from: float = 0.5
     clip_norm: float = 1.0
     weight_decay: float = 0.0
     average_decay: float = 0.999
-    spectral_weight: float = 1.0
-    speaker_balance: float = 1.0
     seed: int = 0
     log_every: int = 50
     validate_every: int = 1_000
+
+
+@dataclass(frozen=True)
+class TrainConfig(ScheduleConfig):
+    """How to train a VQ-VAE.
+
+    Args:
+        quantize_from: step at which the codebook is put in, by k-means; before it the code is continuous.
+        decoder_from: step at which the WaveNet joins; before it only the spectral loss teaches the encoder.
+        encoder_batch_size: crops per step that the encoder and the codebook learn from, those of the WaveNet among them;
+            they cost little, and decide how much the units say.
+        crop_samples: length of a crop; a multiple of the hop length.
+        spectral_weight: of the L1 loss that predicts the log-mel frame from the conditioning; 0 is the paper.
+        speaker_balance: 0 draws crops by duration, 1 evenly over speakers.
+        dev_crops: crops of the dev set that a validation scores.
+    """
+
+    quantize_from: int = 1_000
+    decoder_from: int = 2_000
+    encoder_batch_size: int = 16
+    crop_samples: int = 5_120
+    spectral_weight: float = 1.0
+    speaker_balance: float = 1.0
     dev_crops: int = 64
 
 
@@ -167,8 +196,7 @@ class Config:
         _one_of("kind", self.kind, ("vqvae",))
         _one_of("encoder.input", self.encoder.input, ("waveform", "mel", "mfcc"))
         _one_of("quantizer.update", self.quantizer.update, ("ema", "gradient"))
-        _one_of("decoder.kernel", self.decoder.kernel, (2, 3))
-        for section in (self.encoder, self.quantizer, self.decoder, self.train):
+        for section in (self.encoder, self.quantizer, self.train):
             _check_positive(section)
         if not self.encoder.strides or min(self.encoder.strides) < 1:
             raise ConfigError(f"encoder.strides must be positive, not {list(self.encoder.strides)}")
@@ -196,40 +224,26 @@ class Config:
 
 
 @dataclass(frozen=True)
-class PriorTrainConfig:
-    """How to train a prior; what is not said here is as in `TrainConfig`.
+class PriorTrainConfig(ScheduleConfig):
+    """How to train a prior.
 
     Args:
-        steps: updates in all.
-        batch_size: crops per step.
         crop_units: length of a crop.
-        learning_rate: after the warm-up.
-        warmup_steps: of linear warm-up.
-        decay_from: share of the steps after which the learning rate falls.
-        clip_norm: largest gradient norm.
-        weight_decay: decoupled, of both optimizers.
-        average_decay: of the moving average of the weights that is evaluated and kept.
-        seed: of everything drawn.
-        log_every: steps between log lines.
-        validate_every: steps between validations and checkpoints.
     """
 
     steps: int = 4_000
     batch_size: int = 16
-    crop_units: int = 256
     learning_rate: float = 3e-3
     warmup_steps: int = 100
     decay_from: float = 0.3
-    clip_norm: float = 1.0
     weight_decay: float = 0.1
     average_decay: float = 0.99
-    seed: int = 0
-    log_every: int = 50
     validate_every: int = 250
+    crop_units: int = 256
 
 
 @dataclass(frozen=True)
-class PriorConfig:
+class PriorConfig(WaveNetConfig):
     """An autoregressive prior over units, and its training.
 
     Args:
@@ -238,11 +252,6 @@ class PriorConfig:
         hop_length: samples per unit.
         sample_rate: in Hz.
         model_hash: of the model that made the units.
-        layers: L.
-        residual: R channels.
-        skip: S channels.
-        kernel: taps of a dilated convolution, 2 or 3.
-        dilation_cycle: dilations are 1, 2, ... 2^(dilation_cycle - 1), again and again.
         dropout: share of what is hidden while training: of the units read, whole, and of the last two layers' inputs.
         train: how to train.
 
@@ -258,33 +267,20 @@ class PriorConfig:
     layers: int = 14
     residual: int = 128
     skip: int = 256
-    kernel: int = 2
     dilation_cycle: int = 7
     dropout: float = 0.2
     train: PriorTrainConfig = field(default_factory=PriorTrainConfig)
 
     def __post_init__(self):
+        super().__post_init__()
         _one_of("kind", self.kind, ("prior",))
-        _one_of("kernel", self.kernel, (2, 3))
-        _check_positive(self)
         _check_positive(self.train)
         if self.dropout >= 1:
             raise ConfigError(f"dropout is {self.dropout}; it must be below 1, or nothing would be read")
 
-    @property
-    def dilations(self) -> tuple[int, ...]:
-        """The dilation of each layer."""
-        return dilations(self.layers, self.dilation_cycle)
-
-
-def dilations(layers: int, cycle: int) -> tuple[int, ...]:
-    """1, 2, 4, ... 2^(cycle - 1), again and again, one for each layer."""
-    return tuple(2 ** (layer % cycle) for layer in range(layers))
-
 
 _MAY_BE_ZERO = {"layers", "condition_layers", "quantize_from", "decoder_from", "warmup_steps", "spectral_weight", "speaker_balance"}
-_MAY_BE_ZERO |= {"seed", "jitter", "restart_below", "weight_decay", "commitment_weight", "decay_from", "average_decay", "normalise", "warp"}
-_MAY_BE_ZERO |= {"dropout"}
+_MAY_BE_ZERO |= {"seed", "jitter", "restart_below", "weight_decay", "commitment_weight", "decay_from", "average_decay", "normalise", "warp", "dropout"}
 
 
 def _check_positive(section: object) -> None:
