@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import copy
-import math
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from speechvq.checkpoint import save_prior
 from speechvq.config import PriorConfig
 from speechvq.nn.prior import UnitPrior, boundary, to_classes
-from speechvq.optimizer import follow, learning_rate, make_optimizers, update
-from speechvq.training_state import load_state, save_state
+from speechvq.training import Report, Training
 from speechvq.unit_crops import UnitCrops
 from speechvq.units import UnitsDir
 
 
-class PriorTrainer:
+class PriorTrainer(Training):
     """Everything that changes while training, and the loop that changes it.
 
     Args:
@@ -34,46 +28,12 @@ class PriorTrainer:
 
     def __init__(self, config: PriorConfig, train: UnitCrops, dev: UnitsDir, exp: Path, device: torch.device):
         torch.manual_seed(config.train.seed)
-        self.config, self.train, self.dev, self.exp, self.device = config, train, dev, exp, device
-        self.model = UnitPrior(config).to(device)
-        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimizers = make_optimizers(self.model, self.model.matrices, config.train.weight_decay)
-        self.step, self.best = 0, math.inf
+        super().__init__(config, UnitPrior(config).to(device), exp, device)
+        self.train, self.dev = train, dev
 
-    def cost(self, step: int) -> float:
-        """Work of a step: each the same."""
-        return 1.0
-
-    def run(self, report: Callable[[dict], None], advance: Callable[[float], None]) -> None:
-        """Train to the end.
-
-        Args:
-            report: takes each log line.
-            advance: takes the cost of each step made.
-        """
-        train = self.config.train
-        began, units = time.perf_counter(), 0
-        while self.step < train.steps:
-            loss = self._update()
-            self.step += 1
-            advance(1.0)
-            units += train.batch_size * train.crop_units
-            if self.step % train.log_every == 0 or self.step == train.steps:
-                speed = round(units / (time.perf_counter() - began))
-                report({"step": self.step, "nll": loss, "learning_rate": learning_rate(train, self.step, self.step), "units_per_second": speed})
-                began, units = time.perf_counter(), 0
-            if self.step % train.validate_every == 0 or self.step == train.steps:
-                self._checkpoint(report)
-                began = time.perf_counter()
-
-    def resume(self) -> None:
-        """Take up where `trainer.pt` left off.
-
-        Raises:
-            ModelError: there is nothing to resume, or it was another prior.
-        """
-        state = load_state(self.exp / "trainer.pt", self._modules, self.optimizers, self.device)
-        self.step, self.best = state["step"], state["best"]
+    def amount(self, step: int) -> int:
+        """Units that a step learns from."""
+        return self.config.train.batch_size * self.config.train.crop_units
 
     def _update(self) -> float:
         train = self.config.train
@@ -81,22 +41,20 @@ class PriorTrainer:
         # What dropout hides is drawn from the step alone, so that a resumed run hides the same.
         torch.manual_seed((train.seed << 32) + self.step)
         loss = self.model.loss(torch.from_numpy(self.train.batch(self.step, train.batch_size)).to(self.device))
-        update(self.model, loss, self.optimizers, learning_rate(train, self.step, self.step), train.clip_norm)
-        follow(self.average, self.model, train.average_decay, self.step)
+        self._descend(loss)
         return loss.item()
 
-    def _checkpoint(self, report: Callable[[dict], None]) -> None:
+    def _log_line(self, losses: float, per_second: float) -> dict:
+        return {"nll": losses, "learning_rate": self._learning_rate(), "units_per_second": round(per_second)}
+
+    def _checkpoint(self, report: Report) -> None:
         nll = validate(self.average, self.dev)
         report({"step": self.step, "dev_nll": nll})
         save_prior(self.exp / "last", self.average)
         if nll < self.best:
             self.best = nll
             save_prior(self.exp / "best", self.average)
-        save_state(self.exp / "trainer.pt", self._modules, self.optimizers, step=self.step, best=self.best)
-
-    @property
-    def _modules(self) -> dict[str, nn.Module]:
-        return {"model": self.model, "average": self.average}
+        self._save_state()
 
 
 @torch.no_grad()

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-import math
-import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from speechvq.audio import pad_to_hop
 from speechvq.checkpoint import load_model, save_model
@@ -20,15 +16,15 @@ from speechvq.errors import ModelError
 from speechvq.model import VQVAE, Losses
 from speechvq.nn.conv import count_parameters
 from speechvq.nn.quantizer import perplexity
-from speechvq.optimizer import follow, learning_rate, make_optimizers, update
+from speechvq.optimizer import learning_rate
 from speechvq.postfilter import long_term_spectrum
-from speechvq.training_state import load_state, save_state
+from speechvq.training import Report, Training
 from speechvq.validation import ToTensors, Validation, validate
 
 KMEANS_VECTORS_PER_CODE = 64
 
 
-class Trainer:
+class Trainer(Training):
     """Everything that changes while training, and the loop that changes it.
 
     Args:
@@ -42,18 +38,15 @@ class Trainer:
 
     def __init__(self, config: Config, train: Crops, dev: Crops, exp: Path, init: Path | None, device: torch.device):
         torch.manual_seed(config.train.seed)
-        self.config, self.train, self.dev, self.exp, self.device = config, train, dev, exp, device
-        self.model = VQVAE(config, train.packed.speakers).to(device)
-        self.step = 0
+        self.train, self.dev = train, dev
+        model = VQVAE(config, train.packed.speakers).to(device)
         if init is not None:
-            _start_from(self.model, load_model(init))
+            _start_from(model, load_model(init))
         self.fine_tuning = init is not None
         if config.train.spectral_weight:
-            self.model.spectrum.copy_(measure_voices(self.model, train.packed))
-        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimizers = make_optimizers(self.model, self.model.matrices, config.train.weight_decay)
+            model.spectrum.copy_(measure_voices(model, train.packed))
+        super().__init__(config, model, exp, device)
         self.usage = torch.zeros(config.quantizer.codebook_size, dtype=torch.long, device=device)
-        self.best = math.inf
         self.to_tensors = ToTensors(device)
 
     def quantizes(self, step: int) -> bool:
@@ -74,39 +67,9 @@ class Trainer:
         decoder = count_parameters(self.model.decoder) - count_parameters(self.model.decoder.conditioner)
         return self.config.train.encoder_batch_size * encoder + self.heard(step) * decoder
 
-    def run(self, report: Callable[[dict], None], advance: Callable[[float], None]) -> None:
-        """Train to the end.
-
-        Args:
-            report: takes each log line.
-            advance: takes the cost of each step made.
-        """
-        train = self.config.train
-        began, samples = time.perf_counter(), 0
-        while self.step < train.steps:
-            losses = self._update()
-            self.step += 1
-            advance(self.cost(self.step - 1))
-            samples += train.crop_samples * (self.heard(self.step - 1) or train.encoder_batch_size)
-            if self.step % train.log_every == 0 or self.step == train.steps:
-                elapsed = time.perf_counter() - began
-                report(self._log_line(losses, samples / elapsed))
-                began, samples = time.perf_counter(), 0
-            if self.step % train.validate_every == 0 or self.step == train.steps:
-                self._checkpoint(report)
-                began = time.perf_counter()
-
-    def resume(self) -> None:
-        """Take up where `trainer.pt` left off.
-
-        Raises:
-            ModelError: there is nothing to resume, or it was another model.
-        """
-        state = load_state(self.exp / "trainer.pt", self._modules, self.optimizers, self.device)
-        self.step, self.best, self.usage = state["step"], state["best"], state["usage"]
-        torch.set_rng_state(state["rng"].cpu())
-        if state["cuda_rng"] is not None:
-            torch.cuda.set_rng_state(state["cuda_rng"].cpu())
+    def amount(self, step: int) -> int:
+        """Samples that a step learns from: those that the WaveNet hears, once it does."""
+        return self.config.train.crop_samples * (self.heard(step) or self.config.train.encoder_batch_size)
 
     def _update(self) -> Losses:
         train = self.config.train
@@ -116,8 +79,7 @@ class Trainer:
         wav, classes, speaker = self.to_tensors(self.train.batch(self.step, train.encoder_batch_size))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             losses = self.model(wav, classes, speaker, self.quantizes(self.step), self.heard(self.step))
-        update(self.model, losses.total, self.optimizers, self._learning_rate(), train.clip_norm)
-        follow(self.average, self.model, train.average_decay, self.step)
+        self._descend(losses.total)
         if losses.ids is not None:
             self.usage += torch.bincount(losses.ids.reshape(-1), minlength=len(self.usage))
         return losses
@@ -140,7 +102,6 @@ class Trainer:
 
     def _log_line(self, losses: Losses, samples_per_second: float) -> dict:
         line = {
-            "step": self.step,
             "loss": losses.total.item(),
             "nll": losses.nll.item() if losses.nll is not None else None,
             "commitment": losses.commitment.item(),
@@ -152,7 +113,7 @@ class Trainer:
         self.usage.zero_()
         return line
 
-    def _checkpoint(self, report: Callable[[dict], None]) -> None:
+    def _checkpoint(self, report: Report) -> None:
         quantize, decode = self.quantizes(self.step - 1), self.decodes(self.step - 1)
         scores: Validation = validate(self.average, self.dev, self.config.train.dev_crops, quantize, decode)
         report({"step": self.step} | {f"dev_{name}": value for name, value in asdict(scores).items()} | {"dev_bits": scores.bits})
@@ -164,21 +125,16 @@ class Trainer:
             save_model(self.exp / "best", self.average)
             self._save_state()
 
-    @property
-    def _modules(self) -> dict[str, nn.Module]:
-        return {"model": self.model, "average": self.average}
+    def _state(self) -> dict:
+        cuda = torch.cuda.get_rng_state() if self.device.type == "cuda" else None
+        return super()._state() | {"usage": self.usage, "rng": torch.get_rng_state(), "cuda_rng": cuda}
 
-    def _save_state(self) -> None:
-        save_state(
-            self.exp / "trainer.pt",
-            self._modules,
-            self.optimizers,
-            step=self.step,
-            best=self.best,
-            usage=self.usage,
-            rng=torch.get_rng_state(),
-            cuda_rng=torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
-        )
+    def _set_state(self, state: dict) -> None:
+        super()._set_state(state)
+        self.usage = state["usage"]
+        torch.set_rng_state(state["rng"].cpu())
+        if state["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(state["cuda_rng"].cpu())
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ FLOORS = [
     {"version", "errors", "files", "config", "config_tree", "truncation", "audio", "corpus_files", "corpus_validate", "corpus_mend", "corpus"}
     | {"alignment", "units_index", "units", "report", "progress"},
     {"nn", "engine", "metrics", "formats", "inputs", "batch", "postfilter", "listening"},
-    {"model", "checkpoint", "data", "validation", "optimizer", "training_state", "trainer", "codec", "options", "unit_crops", "prior", "prior_trainer", "evaluate", "sphinx", "enroll", "bench"},
+    {"model", "checkpoint", "data", "validation", "optimizer", "training", "trainer", "codec", "options", "unit_crops", "prior", "prior_trainer", "evaluate", "sphinx", "enroll", "bench"},
     {"verbs", "demo"},
     {"cli", "__main__", "__init__"},
 ]

@@ -110,7 +110,7 @@ def _pack(name: str, data, exp: Path, sample_rate: int):
 
 def _train(trainer, exp: Path) -> None:
     from speechvq.progress import progress
-    from speechvq.training_state import append_json_line
+    from speechvq.training import append_json_line
 
     board = _tensorboard(exp)
     steps = trainer.config.train.steps
