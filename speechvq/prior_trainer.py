@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from speechvq.checkpoint import save_prior
 from speechvq.config import PriorConfig
@@ -13,6 +14,9 @@ from speechvq.nn.prior import UnitPrior, boundary, to_classes
 from speechvq.training import Report, Training
 from speechvq.unit_crops import UnitCrops
 from speechvq.units import UnitsDir
+
+# Units of an utterance that are validated at a time.
+PIECE = 4096
 
 
 class PriorTrainer(Training):
@@ -63,10 +67,14 @@ def validate(prior: UnitPrior, dev: UnitsDir) -> float:
     K, device = dev.codebook_size, prior.gate.device
     total, count = 0.0, 0
     for utt in dev:
-        classes = np.concatenate([[boundary(K)], to_classes(dev[utt].ids, K)])
-        if len(classes) > 1:
-            total += prior.loss(torch.from_numpy(classes)[None].to(device)).item() * (len(classes) - 1)
-            count += len(classes) - 1
+        classes = torch.from_numpy(np.concatenate([[boundary(K)], to_classes(dev[utt].ids, K)])).to(device)
+        for at in range(1, len(classes), PIECE):
+            # A long utterance goes in pieces, each with as much before it as the network sees.
+            first = max(0, at - prior.config.receptive_field)
+            piece = classes[None, first : at + PIECE]
+            logits = prior(piece[:, :-1])[0, at - 1 - first :]
+            total += F.cross_entropy(logits, piece[0, at - first :], reduction="sum").item()
+        count += len(classes) - 1
     return total / max(count, 1)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from speechvq.errors import UnitsError
 from speechvq.nn.prior import boundary, to_classes
-from speechvq.units import UnitsDir
+from speechvq.units import UnitsDir, id_dtype
 
 
 class UnitCrops:
@@ -23,10 +23,11 @@ class UnitCrops:
 
     def __init__(self, units: UnitsDir, crop_units: int, seed: int = 0):
         K = units.codebook_size
-        parts: list[np.ndarray] = []
+        kind = id_dtype(K + 1)  # a thousand hours are 900 million units
+        parts = [np.array([boundary(K)], kind)]
         for utt in units:
-            parts += [np.array([boundary(K)]), to_classes(units[utt].ids, K)]
-        self.stream = np.concatenate([*parts, [boundary(K)]])
+            parts += [to_classes(units[utt].ids, K).astype(kind), parts[0]]
+        self.stream = np.concatenate(parts)
         self.starts = np.flatnonzero(self.stream == boundary(K))
         self.crop_units, self.seed = crop_units, seed
         if len(self.stream) < crop_units + 1:
@@ -39,4 +40,4 @@ class UnitCrops:
         start = rng.integers(0, last + 1, size)
         before = self.starts[np.searchsorted(self.starts, start[::2], side="right") - 1]
         start[::2] = before
-        return self.stream[start[:, None] + np.arange(self.crop_units + 1)]
+        return self.stream[start[:, None] + np.arange(self.crop_units + 1)].astype(np.int64)

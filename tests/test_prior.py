@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from tiny import RATE, voice
 
+from speechvq import prior_trainer
 from speechvq.batch import torch_threads
 from speechvq.checkpoint import DEFAULT_MODEL, load_prior, model_hash, prior_of
 from speechvq.cli import main
@@ -80,6 +81,15 @@ def test_scores_are_the_networks(root):
     assert len(Prior(root / "exp" / "best").score(ids[:0])) == 0
 
 
+def test_validation_in_pieces_is_that_of_the_whole(root, monkeypatch):
+    prior, dev = load_prior(root / "exp" / "best"), UnitsDir(root / "dev")
+    whole = prior_trainer.validate(prior, dev)
+    assert whole == pytest.approx(np.concatenate([Prior(root / "exp" / "best").score(dev[u].ids) for u in dev]).mean(), abs=1e-4)
+    for piece in (7, 79, 80):
+        monkeypatch.setattr(prior_trainer, "PIECE", piece)
+        assert prior_trainer.validate(prior, dev) == pytest.approx(whole, abs=1e-5)
+
+
 def test_what_it_draws_has_the_chains_statistics(root):
     prior = Prior(root / "exp" / "best")
     rows = prior.generate(range(40), 300)
@@ -140,6 +150,7 @@ def test_crops(tmp_path):
     [
         (["--set", "train.crop_units=100000"], "set train.crop_units lower"),
         (["--set", "dropout=1.5"], "below 1"),
+        (["--set", "layers=0"], "at least 1 layer"),
         (["--init", "somewhere"], "--init is for models"),
     ],
 )

@@ -80,7 +80,7 @@ def _prior_facts(path: Path) -> dict:
         "units_per_second": config.sample_rate / config.hop_length,
         "codebook_size": config.codebook_size,
         "network": f"{config.layers} layers, {config.residual} residual, {config.skip} skip channels",
-        "receptive_field": 1 + (config.kernel - 1) * sum(config.dilations),
+        "receptive_field": config.receptive_field,
         "parameters": count_parameters(prior),
     }
 
