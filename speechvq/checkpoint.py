@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,11 +23,16 @@ from speechvq.nn.prior import UnitPrior
 
 FORMAT = 1
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
+PRIOR = "prior"
+# What may lie in a model directory beside the model, and stays true as long as its units do.
+BESIDE = ("card.md", "phones.json", PRIOR)
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def save_model(path: str | os.PathLike, model: VQVAE, state: dict[str, torch.Tensor] | None = None, half: bool = False) -> None:
+def save_model(
+    path: str | os.PathLike, model: VQVAE, state: dict[str, torch.Tensor] | None = None, half: bool = False, beside: Path | None = None
+) -> None:
     """Write a model directory, atomically.
 
     Args:
@@ -34,8 +40,10 @@ def save_model(path: str | os.PathLike, model: VQVAE, state: dict[str, torch.Ten
         model: whose configuration and speakers are written.
         state: the weights to write instead of the model's own, such as their moving average.
         half: store weights as float16.
+        beside: a model directory of the same units, whose card, phones and prior come along.
     """
     with atomic_dir(path) as folder:
+        _copy_beside(beside, folder)
         _write(folder, model.config, model.state_dict() if state is None else state, half)
         (folder / "speakers.txt").write_text("".join(f"{name}\n" for name in model.speakers))
 
@@ -81,6 +89,14 @@ def load_prior(path: str | os.PathLike) -> UnitPrior:
     return _load(path, UnitPrior(_read_config(path, PriorConfig)), {})
 
 
+def _copy_beside(source: Path | None, folder: Path) -> None:
+    for path in [source / name for name in BESIDE] if source else []:
+        if path.is_dir():
+            shutil.copytree(path, folder / path.name)
+        elif path.exists():
+            shutil.copyfile(path, folder / path.name)
+
+
 def _write(folder: Path, config: Config | PriorConfig, state: dict[str, torch.Tensor], half: bool) -> None:
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     if half:
@@ -123,17 +139,20 @@ def prior_of(model: Path) -> Path:
     Raises:
         ModelError: there is none.
     """
-    if not (model / "prior" / "config.yaml").exists():
+    if not (model / PRIOR / "config.yaml").exists():
         raise ModelError(f"{model} has no prior: name one with --prior DIR, or train one with 'speechvq train prior'")
-    return model / "prior"
+    return model / PRIOR
 
 
-def model_hash(path: str | os.PathLike) -> str:
-    """A short hash of the weights, by which units and priors name the model that made them."""
+def units_hash(model: VQVAE) -> str:
+    """A short hash of encoder and codebook, rounded as they ship, by which units and priors name the model that made them.
+
+    Voices and the WaveNet may change, by enrolling or further training, and the units mean what they did.
+    """
     digest = hashlib.sha256()
-    with open(Path(path) / "model.safetensors", "rb") as weights:
-        while block := weights.read(1 << 20):
-            digest.update(block)
+    for name, value in sorted(model.state_dict().items()):
+        if name.startswith("encoder.") or name == "quantizer.codebook":
+            digest.update(name.encode() + value.cpu().half().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

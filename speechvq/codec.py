@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from speechvq.audio import LevelMeter, apply_gain, gain_db, mu_law_decode, pad_to_hop, read_blocks, resample
-from speechvq.checkpoint import load_model, model_hash
+from speechvq.checkpoint import load_model, units_hash
 from speechvq.engine import DecoderWeights, Engine, make_engine
 from speechvq.errors import UnitsError
 from speechvq.model import Voice
@@ -63,7 +63,7 @@ class Codec:
     def __init__(self, path: str | os.PathLike, backend: str = "auto", precision: str = "auto", threads: int | None = None):
         self.path = Path(path)
         self.model = load_model(path)
-        self.hash = model_hash(path)
+        self.hash = units_hash(self.model)
         self._engine_options = (backend, precision, threads)
         self._engine: Engine | None = None
 
@@ -234,11 +234,17 @@ class Codec:
         """Ids of this model as Units."""
         return Units(ids, self.codebook_size, self.hop_length, self.sample_rate)
 
-    def require(self, codebook_size: int, hop_length: int, sample_rate: int) -> None:
+    def require(self, codebook_size: int, hop_length: int, sample_rate: int, model_hash: str = "") -> None:
         """Refuse units that this model cannot speak.
 
+        Args:
+            codebook_size: K of the units.
+            hop_length: samples per unit.
+            sample_rate: in Hz.
+            model_hash: of the encoder and codebook that made them; empty where nobody knows.
+
         Raises:
-            UnitsError: another codebook, hop or rate.
+            UnitsError: another codebook, hop or rate, or another encoder.
         """
         given, own = (codebook_size, hop_length, sample_rate), (self.codebook_size, self.hop_length, self.sample_rate)
         if given != own:
@@ -246,6 +252,8 @@ class Codec:
                 "these units have codebook {}, hop {}, rate {} Hz; ".format(*given)
                 + "the model speaks codebook {}, hop {}, rate {} Hz: encode with the same model".format(*own)
             )
+        if model_hash and model_hash != self.hash:
+            raise UnitsError(f"these units were made by model {model_hash}, and mean other sounds to this one, {self.hash}: encode with the same model")
 
     @property
     def _block_frames(self) -> int:

@@ -165,6 +165,9 @@ class TrainConfig(ScheduleConfig):
         crop_samples: length of a crop; a multiple of the hop length.
         spectral_weight: of the L1 loss that predicts the log-mel frame from the conditioning; 0 is the paper.
         speaker_balance: 0 draws crops by duration, 1 evenly over speakers.
+        hold_units: leave encoder and codebook as `--init` gives them, so that the units keep their meaning; all else learns.
+        input_noise: largest deviation, in mu-law classes, of the noise on the samples that the WaveNet looks back on
+            while training (each crop's is drawn anew), so that it learns to live with what it will draw itself.
         dev_crops: crops of the dev set that a validation scores.
     """
 
@@ -174,6 +177,8 @@ class TrainConfig(ScheduleConfig):
     crop_samples: int = 5_120
     spectral_weight: float = 1.0
     speaker_balance: float = 1.0
+    hold_units: bool = False
+    input_noise: float = 0.0
     dev_crops: int = 64
 
 
@@ -279,7 +284,7 @@ class PriorConfig(WaveNetConfig):
             raise ConfigError(f"dropout is {self.dropout}; it must be below 1, or nothing would be read")
 
 
-_MAY_BE_ZERO = {"layers", "condition_layers", "quantize_from", "decoder_from", "warmup_steps", "spectral_weight", "speaker_balance"}
+_MAY_BE_ZERO = {"layers", "condition_layers", "quantize_from", "decoder_from", "warmup_steps", "spectral_weight", "speaker_balance", "hold_units", "input_noise"}
 _MAY_BE_ZERO |= {"seed", "jitter", "restart_below", "weight_decay", "commitment_weight", "decay_from", "average_decay", "normalise", "warp", "dropout"}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +107,7 @@ def voice_loss(model: VQVAE, vector: np.ndarray, recording: np.ndarray) -> float
         return _spectral(model, crops.quantized, crops.wav, torch.as_tensor(vector)[None]).item()
 
 
-def enroll(model: VQVAE, name: str, voice: Voice, path: str | os.PathLike, card: Path | None = None) -> None:
+def enroll(model: VQVAE, name: str, voice: Voice, path: str | os.PathLike, source: Path | None = None) -> None:
     """Write a model directory that knows one more voice.
 
     Args:
@@ -116,7 +115,7 @@ def enroll(model: VQVAE, name: str, voice: Voice, path: str | os.PathLike, card:
         name: of the voice; without white space, and new.
         voice: from `fit_voice`.
         path: the model directory to write.
-        card: of the model that it began as; copied if it is there.
+        source: directory of the model that it began as, whose card, phones and prior come along.
 
     Raises:
         InputError: the name is taken or cannot be one.
@@ -125,9 +124,7 @@ def enroll(model: VQVAE, name: str, voice: Voice, path: str | os.PathLike, card:
     state = model.state_dict()
     for table, row in (("speaker.weight", voice.vector), ("spectrum", voice.spectrum)):
         state[table] = torch.cat([state[table], torch.as_tensor(row)[None]])
-    save_model(path, VQVAE(model.config, [*model.speakers, name]), state)
-    if card and card.exists():
-        shutil.copyfile(card, Path(path) / "card.md")
+    save_model(path, VQVAE(model.config, [*model.speakers, name]), state, beside=source)
 
 
 def require_new_name(name: str, taken: Sequence[str]) -> None:

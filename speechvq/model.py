@@ -167,13 +167,14 @@ class VQVAE(nn.Module):
         total = commitment + self.config.train.spectral_weight * spectral
         nll = None
         if heard != 0:
-            nll = self.nll(classes[:heard], self.decoder.conditioner.gates(frames[:heard]))
+            nll = self.nll(classes[:heard], self.decoder.conditioner.gates(frames[:heard]), self.config.train.input_noise)
             total = total + nll
         return Losses(total, nll, commitment, spectral, ids)
 
-    def nll(self, classes: Tensor, conditioning: Tensor) -> Tensor:
-        """Mean negative log-likelihood of samples [B, T], in nats, given [B, L, 2R, N]."""
-        logits = self.decoder(classes, conditioning).transpose(1, 2)
+    def nll(self, classes: Tensor, conditioning: Tensor, input_noise: float = 0.0) -> Tensor:
+        """Mean negative log-likelihood of samples [B, T], in nats, given [B, L, 2R, N], those before each seen through noise."""
+        seen = noisy(classes, input_noise) if input_noise else classes
+        logits = self.decoder(seen, conditioning).transpose(1, 2)
         return F.cross_entropy(logits.reshape(-1, CLASSES).float(), classes.reshape(-1).long())
 
     def spectral_loss(self, frames: Tensor, wav: Tensor) -> Tensor:
@@ -183,3 +184,16 @@ class VQVAE(nn.Module):
 
     def _guess(self, frames: Tensor) -> Tensor:
         return self.spectral(frames).unflatten(1, (SPECTRAL_BANDS, -1)).permute(0, 3, 2, 1)
+
+
+def noisy(classes: Tensor, largest: float) -> Tensor:
+    """Samples as a decoder might have drawn them: moved by Gaussian noise, of another deviation in each crop.
+
+    Args:
+        classes: [B, T] mu-law.
+        largest: deviation, in classes.
+
+    Source: Jin et al. 2018, "FFTNet" (injected noise, so that errors of drawing do not add up).
+    """
+    deviation = largest * torch.rand(len(classes), 1, device=classes.device)
+    return (classes + (deviation * torch.randn(classes.shape, device=classes.device)).round().long()).clamp(0, CLASSES - 1)

@@ -12,7 +12,7 @@ from speechvq.audio import pad_to_hop
 from speechvq.checkpoint import load_model, save_model
 from speechvq.config import Config
 from speechvq.data import Crops, Packed
-from speechvq.errors import ModelError
+from speechvq.errors import ConfigError, ModelError
 from speechvq.model import VQVAE, Losses
 from speechvq.nn.conv import count_parameters
 from speechvq.nn.quantizer import perplexity
@@ -43,6 +43,8 @@ class Trainer(Training):
         if init is not None:
             _start_from(model, load_model(init))
         self.fine_tuning = init is not None
+        if config.train.hold_units:
+            _hold_units(model, self.fine_tuning)
         if config.train.spectral_weight:
             model.spectrum.copy_(measure_voices(model, train.packed))
         super().__init__(config, model, exp, device)
@@ -76,6 +78,8 @@ class Trainer(Training):
         if self.step == train.quantize_from and not self.fine_tuning:
             self._initialise_codebook()
         self.model.train()
+        if train.hold_units:
+            self.model.quantizer.eval()
         wav, classes, speaker = self.to_tensors(self.train.batch(self.step, train.encoder_batch_size))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             losses = self.model(wav, classes, speaker, self.quantizes(self.step), self.heard(self.step))
@@ -146,6 +150,13 @@ def measure_voices(model: VQVAE, packed: Packed) -> Tensor:
         log_mel = model.log_mel(wav.to(model.spectrum.device))[0].cpu().numpy()
         rows.append(torch.from_numpy(long_term_spectrum(log_mel)))
     return torch.stack(rows)
+
+
+def _hold_units(model: VQVAE, fine_tuning: bool) -> None:
+    if not fine_tuning:
+        raise ConfigError("train.hold_units keeps the units of a model: name it with --init")
+    for part in (model.encoder, model.quantizer):
+        part.requires_grad_(False)
 
 
 def _start_from(model: VQVAE, init: VQVAE) -> None:

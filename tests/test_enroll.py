@@ -88,7 +88,7 @@ def test_layers_are_fitted_if_asked_and_only_they(model_dir):
 
 def test_the_new_model_speaks_as_the_old_one_does_with_the_vector(model_dir, tmp_path):
     mine = Voice(np.array([0.3, -0.2, 0.1, 0.5], np.float32), np.linspace(1, -1, SPECTRAL_BANDS, dtype=np.float32))
-    enroll(load_model(model_dir), "me", mine, tmp_path / "with_me", model_dir / "card.md")
+    enroll(load_model(model_dir), "me", mine, tmp_path / "with_me", model_dir)
     old, new = Codec(model_dir), Codec(tmp_path / "with_me")
     assert new.speakers == ["dark", "bright", "me"]
     assert (tmp_path / "with_me" / "card.md").read_text() == "# tiny\n"

@@ -14,7 +14,7 @@ from tiny import RATE, voice
 
 from speechvq import prior_trainer
 from speechvq.batch import torch_threads
-from speechvq.checkpoint import DEFAULT_MODEL, load_prior, model_hash, prior_of
+from speechvq.checkpoint import DEFAULT_MODEL, load_model, load_prior, prior_of, units_hash
 from speechvq.cli import main
 from speechvq.errors import ModelError
 from speechvq.nn.prior import boundary, to_classes
@@ -187,7 +187,7 @@ def test_score_prints_every_utterance_and_all(root, capsys):
 
 def test_the_model_that_ships_brings_a_prior_that_knows_its_units():
     prior = Prior(prior_of(DEFAULT_MODEL))
-    prior.require(model_hash(DEFAULT_MODEL), "the model that ships")
+    prior.require(units_hash(load_model(DEFAULT_MODEL)), "the model that ships")
     ids = prior.generate([0], 200, prompt=[1])[0]
     assert prior.score(ids).mean() < 4 < prior.score(np.random.default_rng(0).permutation(ids)).mean()
 

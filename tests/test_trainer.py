@@ -8,11 +8,11 @@ import pytest
 import torch
 from tiny import train_arguments
 
-from speechvq.checkpoint import load_model
+from speechvq.checkpoint import load_model, units_hash
 from speechvq.cli import main
 from speechvq.config import Config
 from speechvq.config_tree import override
-from speechvq.model import VQVAE
+from speechvq.model import VQVAE, noisy
 
 
 def weights(exp, which="last"):
@@ -76,6 +76,17 @@ def test_fine_tuning_starts_from_the_model(tiny_data, tiny_exp, tmp_path):
     assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before if "quantizer" not in name)
 
 
+def test_units_can_be_held_while_all_else_learns(tiny_data, tiny_exp, tmp_path, capsys):
+    exp, held = tmp_path / "tuned", ["--set", "train.hold_units=true", "--set", "train.steps=2"]
+    assert main(train_arguments(tiny_data, exp, "--init", str(tiny_exp / "best"), *held)) == 0
+    before, after = load_model(tiny_exp / "best"), load_model(exp / "last")
+    assert units_hash(before) == units_hash(after)
+    changed = {name.split(".")[0] for name, value in before.state_dict().items() if not torch.equal(value, after.state_dict()[name])}
+    assert {"decoder", "speaker", "spectral"} <= changed and not changed & {"encoder", "quantizer"}
+    assert main(train_arguments(tiny_data, tmp_path / "new", *held)) == 2
+    assert "--init" in capsys.readouterr().err
+
+
 def test_held_out_utterances_are_refused(tiny_data, tmp_path, capsys):
     from speechvq.corpus import DataDir, write_data_dir
 
@@ -110,6 +121,26 @@ def test_the_encoder_learns_from_all_crops_and_the_wavenet_from_the_first():
     assert two.spectral.item() == pytest.approx(all_three.spectral.item(), rel=1e-5)
     assert two.spectral.item() != pytest.approx(first.spectral.item(), rel=1e-3)
     assert two.ids.shape == (3, 10)
+
+
+def test_noise_is_on_what_is_looked_back_on():
+    torch.manual_seed(0)
+    classes = torch.full((400, 500), 128)
+    moved = (noisy(classes, 3.0) - classes).double()
+    deviations = moved.square().mean(1).sub(1 / 12).clamp(min=0).sqrt()
+    assert moved.mean().abs() < 0.05
+    assert 1.3 < deviations.mean() < 1.7 and 2.7 < deviations.max() < 3.4, "each crop's own, evenly up to the largest"
+    assert noisy(torch.full((9, 500), 255), 3.0).max() == 255
+    small = override(Config(), ["decoder.layers=3", "decoder.residual=8", "decoder.skip=8", "train.input_noise=20"])
+    model = VQVAE(small, ["a", "b"]).eval()
+    wav, classes = torch.randn(1, 640), torch.randint(0, 256, (1, 640))
+    conditioning = model.condition(model.encode(wav[:, None]), model.speaker.weight[:1])
+    seen = []
+    model.decoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    clean, blurred = model.nll(classes, conditioning), model(wav, classes, torch.tensor([0])).nll
+    assert torch.equal(seen[0], classes) and not torch.equal(seen[1], classes)
+    targets = torch.nn.functional.cross_entropy(model.decoder(seen[1], conditioning), classes)
+    assert blurred.item() == pytest.approx(targets.item(), rel=1e-5) != clean.item()
 
 
 @pytest.mark.slow

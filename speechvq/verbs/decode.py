@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     if workers > 1:
         args.threads = 1
     codec = open_codec(args)
-    codec.require(units.codebook_size, units.hop_length, units.sample_rate)
+    codec.require(units.codebook_size, units.hop_length, units.sample_rate, units.model_hash)
     how = sampling(args)
 
     def job(utt: str) -> Job:

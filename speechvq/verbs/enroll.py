@@ -34,5 +34,5 @@ def run(args: argparse.Namespace) -> int:
     recordings = [audio.read(path, model.config.sample_rate) for path in args.recordings]
     with progress(None, "enrolling", 100, unit="%", bar_format="{l_bar}{bar}| [{elapsed}<{remaining}]") as bar:
         voice = fit_voice(model, recordings, lambda share: bar.update(100 * share - bar.n), layers=args.layers)
-    enroll(model, args.name, voice, args.output, source / "card.md")
+    enroll(model, args.name, voice, args.output, source)
     return 0

@@ -48,7 +48,7 @@ def _is_prior(path: Path) -> bool:
 
 
 def _model_facts(path: Path | None) -> dict:
-    from speechvq.checkpoint import load_model, model_directory, model_hash
+    from speechvq.checkpoint import load_model, model_directory, units_hash
     from speechvq.nn.conv import count_parameters
 
     path = model_directory(path)
@@ -56,7 +56,7 @@ def _model_facts(path: Path | None) -> dict:
     config, decoder = model.config, model.config.decoder
     return {
         "kind": "model",
-        "hash": model_hash(path),
+        "hash": units_hash(model),
         "sample_rate": config.sample_rate,
         "hop_length": config.hop_length,
         "units_per_second": config.sample_rate / config.hop_length,
