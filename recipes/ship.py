@@ -4,7 +4,7 @@
     recipes/ship.py egs/multi/exp/multi/best speechvq/models/default --card egs/multi/card.md
     recipes/ship.py egs/multi/exp/prior/best speechvq/models/default/prior
 
-A prior is trained on the units of the model that ships, since it names that model: so it ships last.
+A prior that ships in a folder of its model is taken over when the model is shipped anew, while its units stay the same.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from speechvq.checkpoint import kind_of, load_model, load_prior, save_model, save_prior
+from speechvq.checkpoint import kind_of, load_model, load_prior, save_model, save_prior, units_hash
 from speechvq.errors import InputError, SpeechVQError
+from speechvq.model import VQVAE
 
 
 def main() -> int:
@@ -30,7 +31,8 @@ def main() -> int:
         if kind_of(args.model) == "prior":
             save_prior(args.out, load_prior(args.model), half=True)
         elif args.card:
-            save_model(args.out, load_model(args.model), half=True)
+            model = load_model(args.model)
+            save_model(args.out, model, half=True, beside=_if_same_units(args.out, model))
         else:
             raise InputError("a model ships with its card: name it with --card FILE")
     except SpeechVQError as error:
@@ -41,6 +43,10 @@ def main() -> int:
     size = sum(path.stat().st_size for path in args.out.iterdir())
     print(f"{args.out}: {size / 1e6:.1f} MB")
     return 0
+
+
+def _if_same_units(path: Path, model: VQVAE) -> Path | None:
+    return path if (path / "config.yaml").exists() and units_hash(load_model(path)) == units_hash(model) else None
 
 
 if __name__ == "__main__":

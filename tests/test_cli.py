@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from tiny import RATE, voice
 
 import speechvq
@@ -125,6 +126,15 @@ def test_a_recording_behind_a_shell_command_does_not_stop_the_others(tiny_data, 
     assert "1 of 2 failed" in (error := capsys.readouterr().err)
     assert "is a shell command" in error
     assert list(UnitsDir(tmp_path / "units")) == [rest[0].split()[0]]
+
+
+@pytest.mark.parametrize(("made_by", "code"), [("0123456789abcdef", 2), ("", 0)])
+def test_units_of_another_model_are_not_spoken(recording, model, tmp_path, made_by, code, capsys):
+    assert main(["encode", *model, str(recording), "-o", str(tmp_path / "units")]) == 0
+    meta = tmp_path / "units" / "units.yaml"
+    meta.write_text(yaml.safe_dump(yaml.safe_load(meta.read_text()) | {"model_hash": made_by}))
+    assert main(["decode", *model, str(tmp_path / "units"), "--speaker", "low", "-o", str(tmp_path / "wav")]) == code
+    assert ("encode with the same model" in capsys.readouterr().err) == bool(code)
 
 
 def test_loose_files_are_filed_by_stem(recording, model, tmp_path, capsys):

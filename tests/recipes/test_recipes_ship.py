@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from speechvq.checkpoint import load_model, load_prior, prior_of, save_prior
+from speechvq.checkpoint import load_model, load_prior, prior_of, save_model, save_prior
 from speechvq.config import PriorConfig
 from speechvq.nn.prior import UnitPrior
 
@@ -35,6 +35,12 @@ def test_a_model_and_then_its_prior(tiny_exp, tmp_path):
     save_prior(tmp_path / "prior", prior)
     assert ship(tmp_path / "prior", tmp_path / "out" / "prior").returncode == 0
     torch.testing.assert_close(load_prior(prior_of(tmp_path / "out")).gate, prior.gate, atol=1e-2, rtol=1e-2)
+    model = load_model(tiny_exp / "best")
+    for changed, kept in (("decoder.gate", True), ("quantizer.codebook", False)):
+        model.state_dict()[changed].add_(0.1)
+        save_model(tmp_path / "later", model)
+        assert ship(tmp_path / "later", tmp_path / "out", "--card", str(tmp_path / "card.md")).returncode == 0
+        assert (tmp_path / "out" / "prior").exists() == kept
     assert load_model(tmp_path / "out").speakers == trained.speakers
 
 
