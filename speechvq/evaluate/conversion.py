@@ -13,7 +13,7 @@ from speechvq.errors import AudioError, InputError, MissingDependency
 from speechvq.evaluate.conversion_files import Conversion, Parallel
 from speechvq.evaluate.judges import RATE, Case, Judge, Quality, Spectra, Voices, Words
 from speechvq.metrics.bootstrap import bootstrap_means, interval
-from speechvq.metrics.pitch import pitch, register
+from speechvq.metrics.pitch import pitch, register, voiced_share
 from speechvq.sphinx.recognise import MODEL
 
 # Recordings that tell where a voice lies; its mean pitch moves by less than 0.2 semitones beyond.
@@ -119,7 +119,7 @@ def _by_pair(rows: list[dict]) -> list[dict]:
 
 
 def _registers(rows: list[dict], data: DataDir, corpora: list[DataDir]) -> list[dict]:
-    """Mean and spread of the pitch of conversions to each target, of their sources, and of the target's own voice."""
+    """Mean and spread of the pitch of conversions to each target, of their sources, and of the target's own voice; how much is voiced."""
     found = []
     for target in sorted({row["target"] for row in rows}):
         chosen = [row for row in rows if row["target"] == target != row["source"]][:REGISTER_UTTERANCES]
@@ -133,6 +133,7 @@ def _registers(rows: list[dict], data: DataDir, corpora: list[DataDir]) -> list[
         }
         found.append({"target": target})
         for name, samples in recordings.items():
-            place = register([pitch(x, RATE) for x in samples])
-            found[-1][f"{name}_semitones"], found[-1][f"{name}_spread"] = place or (None, None)
+            tracks = [pitch(x, RATE) for x in samples]
+            found[-1][f"{name}_semitones"], found[-1][f"{name}_spread"] = register(tracks) or (None, None)
+            found[-1][f"{name}_voiced"] = voiced_share(tracks)
     return found

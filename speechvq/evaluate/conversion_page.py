@@ -104,11 +104,17 @@ def _pitch_table(rows: list[dict]) -> Table:
         here, there = row[f"{which}_semitones"], row["target_semitones"]
         return None if here is None or there is None else here - there
 
+    def voiced(row: dict) -> list[str]:
+        return [percent(row[f"{which}_voiced"]) for which in ("converted", "source", "target")]
+
     cells = [
-        [row["target"], away(row, "converted"), away(row, "source"), row["converted_spread"], row["target_spread"]] for row in rows
+        [row["target"], away(row, "converted"), away(row, "source"), row["converted_spread"], row["target_spread"], *voiced(row)]
+        for row in rows
     ]
     columns = ["target", "converted - target", "source - target", "spread converted", "spread target"]
-    return Table("Pitch, semitones", columns, cells, "Mean pitch against the target's own, and its deviation.")
+    columns += ["voiced converted", "voiced source", "voiced target"]
+    note = "Mean pitch against the target's own, in semitones, and its deviation; share of all frames that have a pitch: a whisper has few."
+    return Table("Pitch", columns, cells, note)
 
 
 def _spectrograms(recordings: dict[str, np.ndarray]) -> Figure:

@@ -77,6 +77,12 @@ def register(tracks: list[np.ndarray]) -> tuple[float, float] | None:
     return float(semitones.mean()), float(semitones.std())
 
 
+def voiced_share(tracks: list[np.ndarray]) -> float:
+    """The share of all frames that have a pitch: little of it is a whisper, whoever speaks."""
+    frames = np.concatenate(tracks or [np.zeros(0)])
+    return float((frames > 0).mean()) if len(frames) else 0.0
+
+
 def _differences(frames: np.ndarray, window: int, longest: int) -> np.ndarray:
     # Sum over the window of (x[t] - x[t + lag])^2 for lags 0..longest: [F, longest + 1].
     size = 1 << (frames.shape[1] + window).bit_length()

@@ -101,6 +101,7 @@ def test_pitch_of_targets(results):
     assert rows["bob"]["converted_semitones"] - rows["bob"]["target_semitones"] == pytest.approx(0, abs=0.1)
     assert rows["cat"]["converted_semitones"] - rows["cat"]["target_semitones"] == pytest.approx(12 * np.log2(220 / 260), abs=0.2)
     assert rows["bob"]["source_semitones"] - rows["bob"]["target_semitones"] == pytest.approx(12, abs=0.4)
+    assert all(0.3 < row[f"{which}_voiced"] <= 1 for row in rows.values() for which in ("converted", "source", "target"))
 
 
 def test_tables_and_page(results, corpus):

@@ -6,7 +6,7 @@ import librosa
 import numpy as np
 import pytest
 
-from speechvq.metrics.pitch import log_pitch_error, pitch, register
+from speechvq.metrics.pitch import log_pitch_error, pitch, register, voiced_share
 
 RATE = 16000
 
@@ -52,6 +52,14 @@ def test_differences_by_hand():
     found = log_pitch_error(np.array([100.0, 200.0, 100.0]), np.array([200.0, 100.0, 200.0]))
     assert found["correlation"] == pytest.approx(-1.0)
     assert log_pitch_error(a[:3], b[:3]) == dict(rmse=None, correlation=None)
+
+
+def test_a_whisper_has_few_voiced_frames():
+    assert voiced_share([np.array([100.0, 0.0]), np.array([200.0, 90.0])]) == 0.75
+    assert voiced_share([]) == 0.0
+    whisper = np.random.default_rng(0).standard_normal(16000) * 0.1
+    hum = sum(np.sin(2 * np.pi * 110 * k * np.arange(16000) / 16000) / k for k in range(1, 8)) * 0.1
+    assert voiced_share([pitch(whisper)]) < 0.05 and voiced_share([pitch(hum)]) > 0.95
 
 
 def test_register_by_hand():
