@@ -168,6 +168,8 @@ class TrainConfig(ScheduleConfig):
         hold_units: leave encoder and codebook as `--init` gives them, so that the units keep their meaning; all else learns.
         input_noise: largest deviation, in mu-law classes, of the noise on the samples that the WaveNet looks back on
             while training (each crop's is drawn anew), so that it learns to live with what it will draw itself.
+        loudness_weight: power of the loudness around a sample by which it counts in the WaveNet's loss; 0 counts all alike,
+            and pauses as much as vowels.
         dev_crops: crops of the dev set that a validation scores.
     """
 
@@ -179,6 +181,7 @@ class TrainConfig(ScheduleConfig):
     speaker_balance: float = 1.0
     hold_units: bool = False
     input_noise: float = 0.0
+    loudness_weight: float = 0.0
     dev_crops: int = 64
 
 
@@ -284,7 +287,7 @@ class PriorConfig(WaveNetConfig):
             raise ConfigError(f"dropout is {self.dropout}; it must be below 1, or nothing would be read")
 
 
-_MAY_BE_ZERO = {"layers", "condition_layers", "quantize_from", "decoder_from", "warmup_steps", "spectral_weight", "speaker_balance", "hold_units", "input_noise"}
+_MAY_BE_ZERO = {"layers", "condition_layers", "quantize_from", "decoder_from", "warmup_steps", "spectral_weight", "speaker_balance", "hold_units", "input_noise", "loudness_weight"}
 _MAY_BE_ZERO |= {"seed", "jitter", "restart_below", "weight_decay", "commitment_weight", "decay_from", "average_decay", "normalise", "warp", "dropout"}
 
 

@@ -18,6 +18,7 @@ from speechvq.nn.quantizer import VectorQuantizer
 from speechvq.nn.wavenet import CLASSES, WaveNetDecoder
 
 SPECTRAL_BANDS = 40
+LOUDNESS_SAMPLES = 512
 
 
 @dataclass(frozen=True)
@@ -167,15 +168,24 @@ class VQVAE(nn.Module):
         total = commitment + self.config.train.spectral_weight * spectral
         nll = None
         if heard != 0:
-            nll = self.nll(classes[:heard], self.decoder.conditioner.gates(frames[:heard]), self.config.train.input_noise)
+            nll = self._heard_nll(wav[:heard], classes[:heard], self.decoder.conditioner.gates(frames[:heard]))
             total = total + nll
         return Losses(total, nll, commitment, spectral, ids)
 
-    def nll(self, classes: Tensor, conditioning: Tensor, input_noise: float = 0.0) -> Tensor:
-        """Mean negative log-likelihood of samples [B, T], in nats, given [B, L, 2R, N], those before each seen through noise."""
-        seen = noisy(classes, input_noise) if input_noise else classes
+    def nll(self, classes: Tensor, conditioning: Tensor) -> Tensor:
+        """Mean negative log-likelihood of samples [B, T], in nats, given [B, L, 2R, N]."""
+        return self._surprise(classes, classes, conditioning).mean()
+
+    def _heard_nll(self, wav: Tensor, classes: Tensor, conditioning: Tensor) -> Tensor:
+        train = self.config.train
+        seen = noisy(classes, train.input_noise) if train.input_noise else classes
+        surprise = self._surprise(seen, classes, conditioning)
+        return (surprise * loudness_weights(wav, train.loudness_weight)).mean() if train.loudness_weight else surprise.mean()
+
+    def _surprise(self, seen: Tensor, classes: Tensor, conditioning: Tensor) -> Tensor:
+        """-log p of each sample [B, T], given those seen before it."""
         logits = self.decoder(seen, conditioning).transpose(1, 2)
-        return F.cross_entropy(logits.reshape(-1, CLASSES).float(), classes.reshape(-1).long())
+        return F.cross_entropy(logits.reshape(-1, CLASSES).float(), classes.reshape(-1).long(), reduction="none").view_as(classes)
 
     def spectral_loss(self, frames: Tensor, wav: Tensor) -> Tensor:
         """Mean absolute error of the log-mel frames guessed from conditioning frames [B, C, N], for wav [B, T]."""
@@ -184,6 +194,19 @@ class VQVAE(nn.Module):
 
     def _guess(self, frames: Tensor) -> Tensor:
         return self.spectral(frames).unflatten(1, (SPECTRAL_BANDS, -1)).permute(0, 3, 2, 1)
+
+
+def loudness_weights(wav: Tensor, power: float) -> Tensor:
+    """How much samples count [B, T]: 1 in the mean over a batch, more where it is loud.
+
+    Args:
+        wav: [B, T] in [-1, 1]; T a multiple of what a unit covers.
+        power: of the root mean square over some 30 ms.
+    """
+    frames = F.avg_pool1d(wav.square(), LOUDNESS_SAMPLES, LOUDNESS_SAMPLES // 4, LOUDNESS_SAMPLES // 2)
+    squares = F.interpolate(frames[:, None], wav.shape[1], mode="linear")[:, 0]
+    weights = (squares + 1e-8).pow(power / 2)
+    return weights / weights.mean()
 
 
 def noisy(classes: Tensor, largest: float) -> Tensor:

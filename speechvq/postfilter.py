@@ -23,6 +23,9 @@ MOST_DB = 20.0
 DB_PER_LOG_MEL = 3.0 * 10.0 / np.log(10.0)
 # A gain is a mean over so many frames to either side, weighted towards its own; egs/multi/RESULTS.md has others.
 SMOOTHING = 4
+# ... and over the bands so far around. Harmonics are 80 to 300 Hz apart and low bands tell them apart, but no unit says
+# where they are: a guess has none, and gains of single bands would fill the valleys between them with noise.
+BLUR_HZ = 150.0
 # Frames that the window of the filter spans.
 WINDOW_FRAMES = 8
 # Frames to either side that a filtered one depends on: its windows, the gains in them, what these were measured on.
@@ -59,7 +62,9 @@ class PostFilter:
         self._window = np.sqrt(np.hanning(size + 1)[:-1]).astype(np.float32)
         bins = np.linspace(0, sample_rate / 2, size // 2 + 1)
         spread = np.stack([np.interp(bins, centres, band) for band in np.eye(len(centres))])
-        self._to_bins = (spread * np.log(10) / 20).astype(np.float32)  # from decibels to the logarithm of a factor
+        blur = np.exp(-0.5 * ((centres[:, None] - centres) / BLUR_HZ) ** 2)
+        # From decibels to the logarithm of a factor.
+        self._to_bins = ((blur / blur.sum(1, keepdims=True)).T @ spread * np.log(10) / 20).astype(np.float32)
         smoothing = np.hanning(2 * SMOOTHING + 3)[1:-1]
         self._smoothing = smoothing / smoothing.sum()
         # What is filtered next, with the frames before it that it depends on: `skip` of them have gone out.

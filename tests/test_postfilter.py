@@ -83,6 +83,17 @@ def test_a_flicker_is_evened_out():
     assert np.abs(np.log(rms(after) / rms(steady))).mean() < 0.3
 
 
+def test_valleys_between_harmonics_stay_valleys():
+    time = np.arange(32000) / RATE
+    hum = (noise(32000) * 0.05 + 0.05 * sum(np.cos(2 * np.pi * 240 * k * time) for k in range(1, 30))).astype(np.float32)
+    made = post_filter()
+    made.expect(np.full((BANDS, 500), measure(hum).mean()))  # a guess that knows no pitch
+    after = filtered(made, hum, 32000)
+    for harmonic in (1, 2, 3):
+        peak, valley = (gain_in_db(hum, after, at - 25, at + 25) for at in (240 * harmonic, 240 * (harmonic + 0.5)))
+        assert valley - peak < 5, f"the noise above harmonic {harmonic} grew by {valley - peak:.1f} dB"
+
+
 def test_nothing_is_overdone():
     wav = noise(16000)
     made = post_filter()

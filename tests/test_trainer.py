@@ -12,7 +12,7 @@ from speechvq.checkpoint import load_model, units_hash
 from speechvq.cli import main
 from speechvq.config import Config
 from speechvq.config_tree import override
-from speechvq.model import VQVAE, noisy
+from speechvq.model import VQVAE, loudness_weights, noisy
 
 
 def weights(exp, which="last"):
@@ -141,6 +141,21 @@ def test_noise_is_on_what_is_looked_back_on():
     assert torch.equal(seen[0], classes) and not torch.equal(seen[1], classes)
     targets = torch.nn.functional.cross_entropy(model.decoder(seen[1], conditioning), classes)
     assert blurred.item() == pytest.approx(targets.item(), rel=1e-5) != clean.item()
+
+
+def test_loud_samples_count_more():
+    torch.manual_seed(0)
+    wav = torch.randn(2, 8192) * torch.tensor([[0.1], [0.001]])
+    weights = loudness_weights(wav, 0.5)
+    assert weights.shape == wav.shape and weights.mean().item() == pytest.approx(1.0)
+    loud, quiet = weights[:, 512:-512].mean(1)
+    assert loud / quiet == pytest.approx(10.0, rel=0.02), "amplitudes 100 times as large, to the power of a half"
+    changes = ["decoder.layers=3", "decoder.residual=8", "decoder.skip=8"]
+    model = VQVAE(override(Config(), [*changes, "train.loudness_weight=0.5"]), ["a", "b"]).eval()
+    classes, speaker = torch.randint(0, 256, (2, 8192)), torch.tensor([0, 1])
+    logits = model.decoder(classes, model.condition(model.encode(wav[:, None]), model.speaker.weight))
+    surprise = torch.nn.functional.cross_entropy(logits, classes, reduction="none")
+    assert model(wav, classes, speaker).nll.item() == pytest.approx((surprise * weights).mean().item(), rel=1e-5)
 
 
 @pytest.mark.slow
