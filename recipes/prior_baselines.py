@@ -60,7 +60,7 @@ def main() -> int:
 
 def compare(counts: Counts, test: UnitsDir, prior: Prior) -> None:
     """Score the test set in all ways, and print a table."""
-    prior.require(test.model_hash, str(test.path))
+    prior.require(test.codebook_size, test.hop_length, test.sample_rate, test.model_hash, str(test.path))
     rng = np.random.default_rng(0)
     ways = {
         "how often each unit occurs": counts.single,

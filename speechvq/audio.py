@@ -81,7 +81,10 @@ def read(path: AudioFile, sample_rate: int = 16000, start: float = 0.0, end: flo
         AudioError: it is missing, not audio, empty, truncated or not finite, or
             the piece asked for lies outside it.
     """
-    return np.concatenate(list(read_blocks(path, sample_rate, _READ_FRAMES, start, end)))
+    blocks = list(read_blocks(path, sample_rate, _READ_FRAMES, start, end))
+    if not blocks:
+        raise AudioError(f"{_name(path)}: too short, not one sample is left at {sample_rate} Hz")
+    return np.concatenate(blocks)
 
 
 def read_blocks(

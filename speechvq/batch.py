@@ -64,18 +64,20 @@ def side_by_side(workers: int) -> Iterator[ThreadPoolExecutor]:
             pool.shutdown(cancel_futures=True)
 
 
-def run_jobs(jobs: Sequence[Job], workers: int, title: str) -> list[str]:
+def run_jobs(jobs: Sequence[Job], workers: int, title: str, faults: Sequence[str] = ()) -> list[str]:
     """Run all jobs under a progress bar that counts seconds of audio.
 
     Args:
         jobs: what to do, in this order.
         workers: how many at a time.
         title: of the bar.
+        faults: of those that did not even become jobs.
 
     Returns:
-        one line for each job that failed; a lone job's error is raised instead.
+        one line for each job that failed, after `faults`; the error of a job that is alone is raised instead.
     """
-    faults: list[str] = []
+    alone = len(jobs) == 1 and not faults
+    faults = list(faults)
     total = sum(job.seconds for job in jobs)
     layout = "{l_bar}{bar}| {n:.1f}/{total:.1f} s of audio [{elapsed}<{remaining}, {rate_noinv_fmt}]"
     with progress(None, title, total, unit="s", bar_format=layout) as bar, side_by_side(workers) as pool:
@@ -83,8 +85,8 @@ def run_jobs(jobs: Sequence[Job], workers: int, title: str) -> list[str]:
         def one(job: Job) -> None:
             try:
                 job.run(lambda seconds: bar.update(min(seconds, bar.total - bar.n)))
-            except SpeechVQError as error:
-                if len(jobs) == 1:
+            except (SpeechVQError, OSError) as error:
+                if alone:
                     raise
                 faults.append(f"{job.name}: {error}")
 

@@ -24,6 +24,7 @@ from speechvq.nn.prior import UnitPrior
 FORMAT = 1
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
 PRIOR = "prior"
+WEIGHTS = "model.safetensors"
 # What may lie in a model directory beside the model, and stays true as long as its units do.
 BESIDE = ("card.md", "phones.json", PRIOR)
 
@@ -42,7 +43,7 @@ def save_model(
         half: store weights as float16.
         beside: a model directory of the same units, whose card, phones and prior come along.
     """
-    with atomic_dir(path) as folder:
+    with atomic_dir(path, WEIGHTS) as folder:
         _copy_beside(beside, folder)
         _write(folder, model.config, model.state_dict() if state is None else state, half)
         (folder / "speakers.txt").write_text("".join(f"{name}\n" for name in model.speakers))
@@ -56,7 +57,7 @@ def save_prior(path: str | os.PathLike, prior: UnitPrior, half: bool = False) ->
         prior: whose configuration and weights are written.
         half: store weights as float16.
     """
-    with atomic_dir(path) as folder:
+    with atomic_dir(path, WEIGHTS) as folder:
         _write(folder, prior.config, prior.state_dict(), half)
 
 
@@ -102,13 +103,13 @@ def _write(folder: Path, config: Config | PriorConfig, state: dict[str, torch.Te
     if half:
         tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     # Its own save_file would make a file that only its owner may read.
-    (folder / "model.safetensors").write_bytes(save(tensors))
+    (folder / WEIGHTS).write_bytes(save(tensors))
     (folder / "config.yaml").write_text(yaml.safe_dump({"format": FORMAT} | to_dict(config), sort_keys=False))
 
 
 def _load(path: Path, module: Module, default: dict[str, torch.Tensor]) -> Module:
     try:
-        state = default | load_file(path / "model.safetensors")
+        state = default | load_file(path / WEIGHTS)
         module.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state.items()})
     except FileNotFoundError:
         raise ModelError(f"{path} has no model.safetensors: copy the whole model directory") from None
@@ -180,6 +181,8 @@ def _read_tree(path: Path) -> dict:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}/config.yaml is not YAML: {error}") from None
     version = tree.pop("format", None) if isinstance(tree, dict) else None
+    if version is None:
+        raise ModelError(f"{path}/config.yaml is not a model's: of an experiment, name the folder best/ or last/ in it")
     if version != FORMAT:
         raise ModelError(f"{path} has model format {version}; this speechvq reads {FORMAT}: update speechvq")
     return tree

@@ -38,7 +38,9 @@ def _run(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, format="%(name)s: %(message)s")
     try:
         return args.run(args)
-    except SpeechVQError as error:
+    except BrokenPipeError:
+        raise
+    except (SpeechVQError, OSError) as error:
         print(f"speechvq {args.verb}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

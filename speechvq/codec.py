@@ -102,6 +102,11 @@ class Codec:
         """K."""
         return self.model.config.quantizer.codebook_size
 
+    @property
+    def kind_of_units(self) -> tuple[int, int, int, str]:
+        """What tells this model's units from others': K, samples per unit, sample rate in Hz, hash of what makes them."""
+        return self.codebook_size, self.hop_length, self.sample_rate, self.hash
+
     def encode(self, samples: np.ndarray, sample_rate: int) -> Units:
         """Units of a recording.
 
@@ -115,7 +120,7 @@ class Codec:
         """Units of a recording at the model's rate, and the gain in dB that levelled it."""
         gain = gain_db(samples, self.sample_rate)
         ids = list(self.encode_blocks([apply_gain(samples, gain)]))
-        return self.units(np.concatenate(ids)), gain
+        return self.units(np.concatenate([np.zeros(0, np.int64), *ids])), gain
 
     def decode(self, units: Units, speaker: Speaker, sampling: Sampling = Sampling()) -> np.ndarray:
         """Speak units, at the reference loudness.

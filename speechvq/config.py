@@ -6,6 +6,7 @@ that begins with `preset: NAME` holds only what differs from that preset.
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -204,7 +205,7 @@ class Config:
         _one_of("kind", self.kind, ("vqvae",))
         _one_of("encoder.input", self.encoder.input, ("waveform", "mel", "mfcc"))
         _one_of("quantizer.update", self.quantizer.update, ("ema", "gradient"))
-        for section in (self.encoder, self.quantizer, self.train):
+        for section in (self, self.encoder, self.quantizer, self.train):
             _check_positive(section)
         if not self.encoder.strides or min(self.encoder.strides) < 1:
             raise ConfigError(f"encoder.strides must be positive, not {list(self.encoder.strides)}")
@@ -294,7 +295,7 @@ _MAY_BE_ZERO |= {"seed", "jitter", "restart_below", "weight_decay", "commitment_
 def _check_positive(section: object) -> None:
     for item in fields(section):
         value = getattr(section, item.name)
-        if isinstance(value, (int, float)) and (value < 0 or value == 0 and item.name not in _MAY_BE_ZERO):
+        if isinstance(value, (int, float)) and not (0 < value < math.inf or value == 0 and item.name in _MAY_BE_ZERO):
             raise ConfigError(f"{item.name} must be {'at least 0' if item.name in _MAY_BE_ZERO else 'positive'}, not {value}")
 
 

@@ -36,7 +36,10 @@ def override(config, assignments: list[str]):
         *sections, key = name.strip().split(".")
         for section in sections:
             inner = inner.setdefault(section, {})
-        inner[key] = yaml.safe_load(text)
+        try:
+            inner[key] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"'{assignment}': the value is not YAML") from None
         tree = merged(tree, branch)
     return from_dict(type(config), tree, "the command line")
 

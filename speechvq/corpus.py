@@ -185,7 +185,7 @@ def write_data_dir(path: str | os.PathLike, utterances: Iterable[Utterance], hel
     """
     chosen = _by_id(path, utterances)
     chosen = {utt: u if u.duration else replace(u, duration=_measure(u)) for utt, u in chosen.items()}
-    with atomic_dir(path) as directory:
+    with atomic_dir(path, "wav.scp") as directory:
         for name, rows in _tables(chosen).items():
             write_table(directory / name, rows)
         write_list(directory / "held_out", held_out)

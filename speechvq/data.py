@@ -114,7 +114,7 @@ def pack(
             return None
 
     order = sorted(data.utterances, key=lambda utt: (data.utt2spk[utt], utt))
-    with atomic_dir(path) as folder, ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with atomic_dir(path, "pack.yaml") as folder, ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         rows, offset = [], 0
         with open(folder / "samples.s16", "wb") as out:
             for utt, pcm in zip(order, progress(pool.map(load, order)), strict=True):

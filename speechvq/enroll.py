@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from speechvq.audio import apply_gain, gain_db, mu_law_encode, pad_to_hop
 from speechvq.checkpoint import save_model
 from speechvq.data import speech_span
-from speechvq.errors import AudioError, InputError
+from speechvq.errors import AudioError, InputError, ModelError
 from speechvq.model import VQVAE, Voice
 from speechvq.postfilter import long_term_spectrum
 
@@ -71,7 +71,10 @@ def fit_voice(
 
     Raises:
         AudioError: less than three seconds of speech in all.
+        ModelError: the model cannot guess log-mel frames, by which a voice is found.
     """
+    if not model.config.train.spectral_weight:
+        raise ModelError("this model was trained with train.spectral_weight 0, so it cannot find a new voice: train one with more")
     speech = _speech(recordings, model.config.sample_rate, model.hop_length)
     fitted = list(model.decoder.conditioner.parameters()) if layers else []
     frozen = [p for p in model.parameters() if p.requires_grad and not any(p is other for other in fitted)]

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from speechvq.errors import InputError
+
 
 @contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
@@ -29,13 +31,19 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_dir(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_dir(path: str | os.PathLike, mark: str) -> Iterator[Path]:
     """Yield a temporary folder beside `path` that takes its place when the block ends well.
 
     Args:
-        path: the folder to write; an older one there is replaced whole.
+        path: the folder to write; an older one of its kind there is replaced whole.
+        mark: a file that every folder of this kind holds.
+
+    Raises:
+        InputError: `path` is a folder of another kind, whose files would be lost, or a file.
     """
     path = Path(path)
+    if path.exists() and not (path / mark).exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError(f"{path} exists and holds other things (no {mark}): choose another name, or remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     temporary.chmod(0o755)

@@ -35,20 +35,26 @@ class Prior:
         self._engine = make_engine(DecoderWeights.from_arrays(module.weights(PIECE)), "cpu", "float32", threads)
         self._told = module.gate_bias.detach().numpy()[None, :, :, None]
 
-    def require(self, model_hash: str, origin: str) -> None:
+    def require(self, codebook_size: int, hop_length: int, sample_rate: int, model_hash: str, origin: str) -> None:
         """Refuse units of another model: the same number means another sound there.
 
         Args:
-            model_hash: of the model that made them.
+            codebook_size: K of the units.
+            hop_length: samples per unit.
+            sample_rate: in Hz.
+            model_hash: of the encoder and codebook that made them; empty where nobody knows.
             origin: what to call them.
 
         Raises:
-            ModelError: it is not the model whose units this prior was trained on.
+            ModelError: they are not of the kind that this prior was trained on.
         """
-        if model_hash != self.config.model_hash:
+        own = self.config
+        told = "units of model {3} (codebook {0}, hop {1}, {2} Hz)".format
+        known = told(own.codebook_size, own.hop_length, own.sample_rate, own.model_hash or "(unknown)")
+        given = told(codebook_size, hop_length, sample_rate, model_hash or "(unknown)")
+        if given != known:
             raise ModelError(
-                f"the prior {self.path} knows the units of model {self.config.model_hash or '(unknown)'}, but {origin} has those of "
-                f"{model_hash or '(unknown)'}: encode with that model, or train a prior on these units"
+                f"the prior {self.path} knows {known}, but {origin} has {given}: encode with that model, or train a prior on these units"
             )
 
     def score(self, ids: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from speechvq.checkpoint import save_prior
 from speechvq.config import PriorConfig
+from speechvq.errors import ModelError
 from speechvq.nn.prior import UnitPrior, boundary, to_classes
 from speechvq.training import Report, Training
 from speechvq.unit_crops import UnitCrops
@@ -60,6 +61,14 @@ class PriorTrainer(Training):
             save_prior(self.exp / "best", self.average)
         self._save_state()
 
+    def _state(self) -> dict:
+        return super()._state() | {"model_hash": self.config.model_hash}
+
+    def _set_state(self, state: dict) -> None:
+        if state["model_hash"] != self.config.model_hash:
+            raise ModelError(f"{self.exp} began with units of model {state['model_hash']}, these are of {self.config.model_hash}: take another --exp")
+        super()._set_state(state)
+
 
 @torch.no_grad()
 def validate(prior: UnitPrior, dev: UnitsDir) -> float:
@@ -75,7 +84,7 @@ def validate(prior: UnitPrior, dev: UnitsDir) -> float:
             logits = prior(piece[:, :-1])[0, at - 1 - first :]
             total += F.cross_entropy(logits, piece[0, at - first :], reduction="sum").item()
         count += len(classes) - 1
-    return total / max(count, 1)
+    return total / count
 
 
 def frequencies_nll(train: UnitCrops, dev: UnitsDir) -> float:

@@ -50,6 +50,8 @@ class Trainer(Training):
         super().__init__(config, model, exp, device)
         self.usage = torch.zeros(config.quantizer.codebook_size, dtype=torch.long, device=device)
         self.to_tensors = ToTensors(device)
+        self.encoder_cost = count_parameters(model.encoder) / 16  # most of it runs at frame rate
+        self.decoder_cost = count_parameters(model.decoder) - count_parameters(model.decoder.conditioner)
 
     def quantizes(self, step: int) -> bool:
         """Whether the codebook is in place at a step."""
@@ -65,9 +67,7 @@ class Trainer(Training):
 
     def cost(self, step: int) -> float:
         """Work of a step, in multiply-adds up to a constant, for an honest estimate of the time left."""
-        encoder = count_parameters(self.model.encoder) / 16  # most of it runs at frame rate
-        decoder = count_parameters(self.model.decoder) - count_parameters(self.model.decoder.conditioner)
-        return self.config.train.encoder_batch_size * encoder + self.heard(step) * decoder
+        return self.config.train.encoder_batch_size * self.encoder_cost + self.heard(step) * self.decoder_cost
 
     def amount(self, step: int) -> int:
         """Samples that a step learns from: those that the WaveNet hears, once it does."""
@@ -121,21 +121,20 @@ class Trainer(Training):
         quantize, decode = self.quantizes(self.step - 1), self.decodes(self.step - 1)
         scores: Validation = validate(self.average, self.dev, self.config.train.dev_crops, quantize, decode)
         report({"step": self.step} | {f"dev_{name}": value for name, value in asdict(scores).items()} | {"dev_bits": scores.bits})
-        self._save_state()
         save_model(self.exp / "last", self.average)
         # Scores before the WaveNet joins are of another kind and never the best.
         if decode and quantize and scores.nll < self.best:
             self.best = scores.nll
             save_model(self.exp / "best", self.average)
-            self._save_state()
+        self._save_state()  # last, so that what is stopped between is done again
 
     def _state(self) -> dict:
         cuda = torch.cuda.get_rng_state() if self.device.type == "cuda" else None
-        return super()._state() | {"usage": self.usage, "rng": torch.get_rng_state(), "cuda_rng": cuda}
+        return super()._state() | {"fine_tuning": self.fine_tuning, "usage": self.usage, "rng": torch.get_rng_state(), "cuda_rng": cuda}
 
     def _set_state(self, state: dict) -> None:
         super()._set_state(state)
-        self.usage = state["usage"]
+        self.fine_tuning, self.usage = state["fine_tuning"], state["usage"]
         torch.set_rng_state(state["rng"].cpu())
         if state["cuda_rng"] is not None:
             torch.cuda.set_rng_state(state["cuda_rng"].cpu())

@@ -79,7 +79,7 @@ class Training(ABC):
                 began, amount = time.perf_counter(), 0
             if self.step % train.validate_every == 0 or self.step == train.steps:
                 self._checkpoint(report)
-                began = time.perf_counter()
+                began, amount = time.perf_counter(), 0
 
     def resume(self) -> None:
         """Take up where `trainer.pt` left off.
@@ -90,7 +90,10 @@ class Training(ABC):
         path = self.exp / "trainer.pt"
         if not path.exists():
             raise ModelError(f"{path} does not exist: nothing to resume; leave out --resume to begin")
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+        except Exception:  # of any kind: the reader takes the bytes as they come
+            raise ModelError(f"{path} is damaged: begin anew in another --exp, from best/ with --init if it is there") from None
         try:
             self._set_state(state)
         except (KeyError, RuntimeError, ValueError):

@@ -231,7 +231,7 @@ class UnitsWriter:
             model_hash=model_hash,
         )
         self._dtype = id_dtype(codebook_size)
-        self._context = atomic_dir(path)
+        self._context = atomic_dir(path, "units.yaml")
         self._last = ""
         self._taken: set[str] | None = None
         self._offset = 0
@@ -343,11 +343,11 @@ def _read_meta(path: Path) -> dict:
         meta = yaml.safe_load((path / "units.yaml").read_text())
     except FileNotFoundError:
         raise UnitsError(f"{path} is not a units directory (no units.yaml): make one with 'speechvq encode'") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UnitsError(f"{path}/units.yaml is not YAML: {error}") from None
-    missing = {"format", "codebook_size", "hop_length", "sample_rate", "model_hash"} - set(meta or ())
-    if missing:
-        raise UnitsError(f"{path}/units.yaml lacks {', '.join(sorted(missing))}")
+    kinds = {"format": int, "codebook_size": int, "hop_length": int, "sample_rate": int, "model_hash": str}
+    if wrong := [key for key, kind in kinds.items() if not isinstance(meta, dict) or not isinstance(meta.get(key), kind)]:
+        raise UnitsError(f"{path}/units.yaml lacks {', '.join(wrong)}, or has something else there")
     if meta["format"] != FORMAT:
         raise UnitsError(f"{path} has units format {meta['format']}, this speechvq reads {FORMAT}: update speechvq")
     return meta

@@ -275,3 +275,9 @@ def test_level_of_blocks_equals_level_of_the_whole():
 def test_pads_to_the_hop(length, padded):
     result = audio.pad_to_hop(np.ones(length, np.float32), 64)
     assert len(result) == padded and result.sum() == length and result.dtype == np.float32
+
+
+def test_what_resampling_leaves_nothing_of_is_refused(tmp_path):
+    soundfile.write(tmp_path / "click.wav", np.zeros(1), 96000)
+    with pytest.raises(AudioError, match="click.wav: too short"):
+        audio.read(tmp_path / "click.wav", 16000)

@@ -74,6 +74,7 @@ def change(path, **values):
         (lambda path: (path / "model.safetensors").write_bytes(b"junk" * 9), "damaged"),
         (lambda path: (path / "speakers.txt").write_text("a\nb\nc\n"), "disagree"),
         (lambda path: change(path, format=99), "format 99"),
+        (lambda path: change(path, format=None), "folder best/ or last/"),
         (lambda path: change(path, kind="prior"), "kind 'prior'"),
         (lambda path: change(path, encoder={"chanels": 1}), "encoder.chanels"),
     ],

@@ -92,19 +92,57 @@ def test_a_list_names_voices_and_outputs(recording, model, tmp_path):
         (["{empty}/x.csv"], "does not exist"),
         (["--speaker", "low", "{junk}"], "junk.wav"),
         (["--speaker", "low", "{recording}", "--temperature", "-1"], "temperature"),
+        (["--speaker", "low", "{twins}"], "one.wav twice"),
+        (["{latin}"], "CSV UTF-8"),
         (["--speaker", "low", "{recording}", "--model", "{empty}"], "no config.yaml"),
     ],
 )
 def test_what_cannot_be_converted_is_one_line(arguments, named, recording, model, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "junk.wav").write_bytes(b"junk")
-    names = {"recording": recording, "empty": tmp_path / "empty", "junk": tmp_path / "junk.wav"}
+    for suffix in (".wav", ".flac"):
+        write(tmp_path / "twins" / f"one{suffix}", voice(1, 0.1, 120.0), RATE)
+    (tmp_path / "latin.csv").write_bytes("input,speaker,output\né.wav,low,é.wav\n".encode("latin-1"))
+    names = {"recording": recording, "empty": tmp_path / "empty", "junk": tmp_path / "junk.wav", "twins": tmp_path / "twins", "latin": tmp_path / "latin.csv"}
     arguments = [argument.format(**names) for argument in arguments]
     assert main(["convert", *model, *arguments, "-o", str(tmp_path / "out.wav")]) == 2
     error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("speechvq convert:")]
     assert len(error) == 1
     assert named in error[0]
     assert not (tmp_path / "out.wav").exists()
+
+
+def test_a_table_from_a_spreadsheet(recording, model, tmp_path):
+    (tmp_path / "list.csv").write_text(f"input,speaker,output\n{recording},low,out.wav\n", encoding="utf-8-sig")
+    assert main(["convert", *model, str(tmp_path / "list.csv"), "-o", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "out.wav").exists()
+
+
+def test_all_faults_of_a_batch_are_told(recording, model, tmp_path, capsys):
+    folder = recording.parent
+    (folder / "header.wav").write_bytes(b"junk")
+    write(folder / "inside.wav", voice(1, 0.4, 120.0), RATE)
+    data = (folder / "inside.wav").read_bytes()
+    (folder / "inside.wav").write_bytes(data[: len(data) // 2])
+    recording.unlink()
+    assert main(["convert", *model, str(folder), "--speaker", "low", "-o", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert "2 of 2 failed" in said and "header.wav" in said and "inside.wav" in said
+
+
+def test_what_the_system_refuses_is_one_line(recording, model, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["convert", *model, str(recording), "--speaker", "low", "-o", str(tmp_path / "file" / "out.wav")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("speechvq convert: ")
+    assert main(["encode", *model, str(recording), "-o", str(recording.parent)]) == 2
+    assert "holds other things" in capsys.readouterr().err and recording.exists()
+
+
+@pytest.mark.parametrize("options", [["--threads", "0"], ["--seed", "-1"], ["--threads", "two"]])
+def test_numbers_that_cannot_be(recording, model, tmp_path, options, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["convert", *model, str(recording), "--speaker", "low", "-o", str(tmp_path / "o.wav"), *options])
+    assert stop.value.code == 2 and options[0] in capsys.readouterr().err
 
 
 def test_units_go_out_and_come_back(tiny_data, model, tmp_path):

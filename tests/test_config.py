@@ -49,6 +49,9 @@ def test_a_saved_configuration_is_the_same(tmp_path):
         ("train: {steps: 0}", "steps"),
         ("train: {spectral_weight: 0}", "decoder_from"),
         ("train: {batch_size: 32}", "encoder_batch_size"),
+        ("train: {learning_rate: .nan}", "learning_rate must be positive"),
+        ("train: {clip_norm: .inf}", "clip_norm must be positive"),
+        ("sample_rate: 0", "sample_rate must be positive"),
         ("preset: nothing", "nothing"),
         ("- a list", "key: value"),
         ("a: [", "YAML"),
@@ -69,3 +72,8 @@ def test_a_missing_configuration_lists_the_presets():
 def test_an_override_without_equals_is_refused():
     with pytest.raises(ConfigError, match="section.key=value"):
         override(Config(), ["train.steps"])
+
+
+def test_an_override_that_is_no_yaml_is_refused():
+    with pytest.raises(ConfigError, match="strides=.* not YAML"):
+        override(Config(), ["encoder.strides=[2,2"])

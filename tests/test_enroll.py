@@ -8,8 +8,9 @@ from speechvq import audio, cli
 from speechvq.checkpoint import load_model, save_model
 from speechvq.codec import Codec, Sampling
 from speechvq.config import Config, DecoderConfig, EncoderConfig, QuantizerConfig
+from speechvq.config_tree import override
 from speechvq.enroll import Stage, enroll, fit_voice, voice_loss
-from speechvq.errors import AudioError, InputError
+from speechvq.errors import AudioError, InputError, ModelError
 from speechvq.model import SPECTRAL_BANDS, VQVAE, Voice
 
 FEW = (Stage(40, 4, 0.05, False, 1.0), Stage(2, 1, 0.01, True, 5.0))
@@ -108,6 +109,13 @@ def test_names_that_cannot_be_are_refused(model_dir, tmp_path, name):
 def test_too_little_speech_is_refused(model_dir, samples):
     with pytest.raises(AudioError, match="half a minute"):
         fit_voice(load_model(model_dir), [samples], stages=FEW)
+
+
+def test_a_model_that_cannot_guess_is_refused(model_dir):
+    model = load_model(model_dir)
+    model.config = override(model.config, ["train.spectral_weight=0", "train.decoder_from=0"])
+    with pytest.raises(ModelError, match="spectral_weight 0"):
+        fit_voice(model, [voice(2000)], stages=FEW)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from speechvq.errors import InputError
 from speechvq.files import atomic_dir, atomic_file
 
 
@@ -30,18 +31,29 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 def test_a_folder_is_replaced_whole(tmp_path):
     path = tmp_path / "d"
     for content in ("one", "two"):
-        with atomic_dir(path) as temporary:
+        with atomic_dir(path, "mark") as temporary:
             (temporary / content).write_text(content)
-    assert [p.name for p in path.iterdir()] == ["two"]
+            (temporary / "mark").touch()
+    assert sorted(p.name for p in path.iterdir()) == ["mark", "two"]
     assert [p.name for p in tmp_path.iterdir()] == ["d"]
 
 
 def test_a_failed_folder_leaves_the_old_one(tmp_path):
     path = tmp_path / "d"
     path.mkdir()
-    (path / "old").write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic_dir(path) as temporary:
+    (path / "mark").write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic_dir(path, "mark") as temporary:
         (temporary / "half").write_text("half")
         raise ZeroDivisionError
-    assert [p.name for p in path.iterdir()] == ["old"]
+    assert [p.name for p in path.iterdir()] == ["mark"]
     assert [p.name for p in tmp_path.iterdir()] == ["d"]
+
+
+def test_a_folder_of_another_kind_is_not_replaced(tmp_path):
+    (tmp_path / "mine").mkdir()
+    with atomic_dir(tmp_path / "mine", "mark") as temporary:
+        (temporary / "one").touch()
+    for path in (tmp_path / "mine", tmp_path / "mine" / "one"):
+        with pytest.raises(InputError, match="holds other things"), atomic_dir(path, "mark"):
+            raise AssertionError("too late")
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["one"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,12 @@ def test_imports_point_down(path: Path):
             continue
         assert floor(other) <= floor(own), f"{path.name} (floor {floor(own)}) imports {name} (floor {floor(other)})"
         assert not (own in SIBLINGS and other in SIBLINGS), f"{own} and {other} are siblings: the border between them is numpy"
+
+
+def test_the_table_in_the_docs_is_this_one():
+    lines = (PACKAGE.parent / "docs" / "architecture.md").read_text().splitlines()
+    rooms = [line.split("|")[2] for line in lines if re.match(r"\| \d \|", line)]
+    assert [set(re.findall(r"`(\w+)/?`", row)) for row in rooms] == FLOORS
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -161,12 +161,43 @@ def test_training_that_cannot_be_is_one_line(root, capsys, arguments, named):
 
 def test_units_of_another_model_are_refused(root, tiny_exp, tmp_path, capsys):
     write_chain(tmp_path / "other", 0, 3, "xyz")
-    with pytest.raises(ModelError, match="knows the units of model abc, but here has those of xyz"):
-        Prior(root / "exp" / "best").require("xyz", "here")
+    prior = Prior(root / "exp" / "best")
+    prior.require(K, 64, RATE, "abc", "here")
+    for kind in ((K, 64, RATE, "xyz"), (K + 1, 64, RATE, "abc"), (K, 128, RATE, "abc"), (K, 64, 8000, "abc")):
+        with pytest.raises(ModelError, match="knows units of model abc .* but here has units of model"):
+            prior.require(*kind, "here")
     assert main(["score", str(tmp_path / "other"), "--prior", str(root / "exp" / "best")]) == 2
     assert main(["score", str(tmp_path / "other"), "--model", str(tiny_exp / "best")]) == 2
     assert "name one with --prior" in capsys.readouterr().err
     assert main(["encode", "nothing.wav", "--model", str(root / "exp" / "best"), "-o", str(tmp_path / "u")]) == 2
+
+
+def test_a_prior_goes_on_with_its_own_units_only(root, tmp_path, capsys):
+    def train(units, steps):
+        arguments = ["train", "prior", "--data", str(tmp_path / units), "--dev", str(tmp_path / units), "--exp", str(tmp_path / "exp")]
+        sizes = ["layers=1", "residual=8", "skip=8", f"train.steps={steps}", "train.validate_every=1", "train.crop_units=16"]
+        return main([*arguments, *(["--resume"] if steps > 1 else []), *(part for size in sizes for part in ("--set", size))])
+
+    write_chain(tmp_path / "abc", 0, 3, "abc")
+    write_chain(tmp_path / "xyz", 0, 3, "xyz")
+    assert train("abc", 1) == 0
+    before = (tmp_path / "exp" / "config.yaml").read_bytes()
+    assert train("xyz", 2) == 2 and "began with units of model abc" in capsys.readouterr().err
+    assert (tmp_path / "exp" / "config.yaml").read_bytes() == before
+    assert train("abc", 2) == 0
+    with UnitsWriter(tmp_path / "none", K, 64, RATE, "abc") as writer:
+        writer.add("a", np.zeros(0, np.int64))
+    assert main(["train", "prior", "--data", str(tmp_path / "abc"), "--dev", str(tmp_path / "none"), "--exp", str(tmp_path / "e")]) == 2
+    assert "no units to validate on" in capsys.readouterr().err
+    write_chain(tmp_path / "large", 0, 3, "abc", 65536)
+    assert main(["train", "prior", "--data", str(tmp_path / "large"), "--dev", str(tmp_path / "large"), "--exp", str(tmp_path / "e")]) == 2
+    assert "65535 codes" in capsys.readouterr().err
+
+
+def test_nothing_scored_is_a_fault(root, tmp_path, capsys):
+    (tmp_path / "junk.wav").write_bytes(b"junk")
+    assert main(["score", str(tmp_path / "junk.wav")]) == 2
+    assert "none of the 1 inputs could be scored" in capsys.readouterr().err
 
 
 def test_info_describes_a_prior(root, capsys):
@@ -187,7 +218,7 @@ def test_score_prints_every_utterance_and_all(root, capsys):
 
 def test_the_model_that_ships_brings_a_prior_that_knows_its_units():
     prior = Prior(prior_of(DEFAULT_MODEL))
-    prior.require(units_hash(load_model(DEFAULT_MODEL)), "the model that ships")
+    prior.require(512, 64, RATE, units_hash(load_model(DEFAULT_MODEL)), "the model that ships")
     ids = prior.generate([0], 200, prompt=[1])[0]
     assert prior.score(ids).mean() < 4 < prior.score(np.random.default_rng(0).permutation(ids)).mean()
 

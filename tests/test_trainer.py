@@ -87,6 +87,22 @@ def test_units_can_be_held_while_all_else_learns(tiny_data, tiny_exp, tmp_path, 
     assert "--init" in capsys.readouterr().err
 
 
+def test_fine_tuning_goes_on_as_such(tiny_data, tiny_exp, tmp_path):
+    exp, stopped = tmp_path / "tuned", ["--set", "train.validate_every=1", "--set", "train.log_every=1"]
+    assert main(train_arguments(tiny_data, exp, "--init", str(tiny_exp / "best"), "--set", "train.steps=1", *stopped)) == 0
+    assert main(train_arguments(tiny_data, exp, "--resume", "--set", "train.steps=2", *stopped)) == 0
+    lines = [json.loads(line) for line in (exp / "log.jsonl").read_text().splitlines()]
+    assert all(line["nll"] for line in lines if "nll" in line), "the WaveNet takes part from the first step"
+
+
+def test_a_damaged_state_is_told(tiny_data, tmp_path, capsys):
+    (tmp_path / "exp").mkdir()
+    (tmp_path / "exp" / "trainer.pt").write_bytes(b"junk")
+    assert main(train_arguments(tiny_data, tmp_path / "exp", "--resume")) == 2
+    assert "trainer.pt is damaged" in capsys.readouterr().err
+    assert not (tmp_path / "exp" / "config.yaml").exists()
+
+
 def test_held_out_utterances_are_refused(tiny_data, tmp_path, capsys):
     from speechvq.corpus import DataDir, write_data_dir
 

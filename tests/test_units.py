@@ -148,6 +148,8 @@ def spoil_yaml(path, **changes):
 SPOILT = {
     "not a units directory": lambda d: (d / "units.yaml").unlink(),
     "is not YAML": lambda d: (d / "units.yaml").write_text("{"),
+    "units.yaml is not YAML": lambda d: (d / "units.yaml").write_bytes(b"\xff\xfe\x00"),
+    "lacks codebook_size": lambda d: spoil_yaml(d, codebook_size="x"),
     "lacks hop_length": lambda d: spoil_yaml(d, hop_length=None),
     "has units format 2": lambda d: spoil_yaml(d, format=2),
     "index.tsv is missing": lambda d: (d / "index.tsv").unlink(),

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict, dataclass
 
 from speechvq.errors import InputError
+from speechvq.options import whole
 
 HELP = "Time decoding: every engine that runs here, beside a cached PyTorch step and TorchScript's."
 EXAMPLE = """  speechvq bench decode --sizes A,D --seconds 5
@@ -40,11 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backends", default=",".join(BACKENDS), metavar="LIST", help="of reference,cpu,cuda,torch,torchscript (all that run)")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="streams of the rows that decode several (8)")
     parser.add_argument("--seconds", type=float, default=0.4, metavar="S", help="how long each of 7 rounds takes an engine (0.4)")
-    parser.add_argument("--threads", type=int, metavar="N", help="most threads; one a core where left out")
+    parser.add_argument("--threads", type=whole(1), metavar="N", help="most threads; one a core where left out")
     parser.add_argument("--model", metavar="DIR", help="measure this trained model's decoder instead of random weights")
     parser.add_argument("--audio", metavar="PATH", help="real speech for --model, on which the NLL is compared")
     parser.add_argument("--speaker", metavar="NAME", help="who speaks in --audio; the first speaker where left out")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random weights (0)")
+    parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the random weights (0)")
     parser.add_argument("--json", action="store_true", help="print a JSON array of rows alone")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from speechvq.formats import FORMATS
+from speechvq.options import whole
 
 HELP = "Time exporting and importing of every format on random units."
 EXAMPLE = """  speechvq bench export --utterances 1000000 --formats kaldi-text npz
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--units", type=int, default=100, metavar="N", help="units of an utterance on average (100)")
     parser.add_argument("--codebook-size", type=int, default=512, metavar="K", help="number of units (512)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random units (0)")
+    parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the random units (0)")
     parser.add_argument(
         "--dir", metavar="DIR", help="where to write and remove the files (the system's temporary folder)"
     )

@@ -70,7 +70,7 @@ def facts(codec: Codec) -> dict[str, str]:
         "WaveNet": f"{config.decoder.layers} layers, {config.decoder.residual} residual and {config.decoder.skip} skip channels",
         "Parameters": f"{count_parameters(codec.model) / 1e6:.2f} million",
         "Engine": f"{codec.engine.backend}, {codec.engine.precision}",
-        "Hash of the weights": f"`{codec.hash}`",
+        "Hash of encoder and codebook": f"`{codec.hash}`",
     }
 
 

@@ -30,13 +30,10 @@ def export_units(
         corpus: the data directory of the utterances, for texts, speakers, recordings and phones.
 
     Raises:
-        FormatError: the format cannot hold these units, or the directory holds something else.
+        FormatError: the format cannot hold these units.
+        InputError: the directory holds something else.
     """
     directory = Path(directory)
-    if directory.exists() and (
-        not directory.is_dir() or (any(directory.iterdir()) and not (directory / SIDECAR).exists())
-    ):
-        raise FormatError(f"{directory} exists and was not written by an export: choose another name, or remove it")
     module = load_format(format)
     meta = Meta(
         units.codebook_size,
@@ -47,7 +44,7 @@ def export_units(
         directory.absolute(),
         corpus.alignment if corpus else None,
     )
-    with atomic_dir(directory) as temporary:
+    with atomic_dir(directory, SIDECAR) as temporary:
         batches = (_outgoing(batch, corpus) for batch in units.batches())
         if dedup:
             batches = (batch.collapsed() for batch in batches)

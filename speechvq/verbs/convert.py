@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections import deque
+from collections import Counter, deque
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     with _pipe(args, codec.sample_rate) as pipe:
         jobs, faults = _jobs(codec, tasks, args, pipe)
         codec.prepare_engine()
-        faults += run_jobs(jobs, workers, "converting")
+        faults = run_jobs(jobs, workers, "converting", faults)
     return report_faults(faults, len(tasks))
 
 
@@ -75,7 +75,10 @@ def _tasks(args: argparse.Namespace) -> list[tuple[Path, str, Path]]:
     if source.is_dir():
         from speechvq.inputs import audio_files
 
-        return [(path, args.speaker, output / path.relative_to(source).with_suffix(".wav")) for path in audio_files(source)]
+        found = audio_files(source)
+        outputs = [path.relative_to(source).with_suffix(".wav") for path in found]
+        _refuse_repeated(source, outputs, "rename one")
+        return [(path, args.speaker, output / name) for path, name in zip(found, outputs, strict=True)]
     if not source.exists():
         raise InputError(f"{source} does not exist: name a recording, a folder of them, or a .csv list")
     return [(source, args.speaker, output / f"{source.stem}.wav" if output.is_dir() else output)]
@@ -83,22 +86,28 @@ def _tasks(args: argparse.Namespace) -> list[tuple[Path, str, Path]]:
 
 def _read_list(path: Path) -> list[dict[str, str]]:
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        # As spreadsheets write it, with a mark at the start, or as others do.
+        with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             if not {"input", "speaker", "output"} <= set(reader.fieldnames or ()):
                 raise InputError(f"{path} must have the columns input,speaker,output, not {','.join(reader.fieldnames or ())}")
             rows = list(reader)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is no table in UTF-8 ({error}): save it as CSV UTF-8") from None
     for number, row in enumerate(rows, start=2):
         if not (row["input"] and row["speaker"] and row["output"]):
             raise InputError(f"{path} line {number} needs an input, a speaker and an output")
     if not rows:
         raise InputError(f"{path} lists nothing to convert")
-    outputs = [row["output"] for row in rows]
-    if repeated := {name for name in outputs if outputs.count(name) > 1}:
-        raise InputError(f"{path} writes {min(repeated)} twice: give each row its own output")
+    _refuse_repeated(path, [row["output"] for row in rows], "give each row its own output")
     return rows
+
+
+def _refuse_repeated(source: Path, outputs: list, mend: str) -> None:
+    if repeated := [name for name, times in Counter(outputs).items() if times > 1]:
+        raise InputError(f"{source} would write {repeated[0]} twice: {mend}")
 
 
 def _jobs(codec, tasks: list[tuple[Path, str, Path]], args: argparse.Namespace, pipe: BinaryIO | None) -> tuple[list, list[str]]:

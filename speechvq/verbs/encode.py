@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         return units.ids, len(samples), gain
 
     faults = []
-    writer = UnitsWriter(Path(args.output), codec.codebook_size, codec.hop_length, codec.sample_rate, codec.hash)
+    writer = UnitsWriter(Path(args.output), *codec.kind_of_units)
     with writer, side_by_side(worker_count(len(sources), None)) as pool:
         results = progress(pool.map(encode, sources), "encoding", len(sources), unit="utt")
         for source, result in zip(sources, results, strict=True):

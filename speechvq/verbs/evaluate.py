@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from speechvq.options import add_model
+from speechvq.options import add_model, whole
 
 HELP = "Measure units against phones, ABX discriminability, the decoder, or converted voices."
 EXAMPLE = """\
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     voices.set_defaults(measure=_conversion)
 
     for kind in (units, abx, decoder, voices):
-        kind.add_argument("--seed", type=int, default=0, help="of all that is drawn at random (0)")
+        kind.add_argument("--seed", type=whole(0), default=0, help="of all that is drawn at random (0)")
         kind.add_argument("-o", "--output", metavar="DIR", help="write the page index.html and results.json there")
         kind.add_argument("--json", action="store_true", help="print the results as JSON and nothing else")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from speechvq.errors import InputError
-from speechvq.options import add_decoding, add_model, add_prior
+from speechvq.options import add_decoding, add_model, add_prior, whole
 
 HELP = "Draw units from a prior, and speak them."
 EXAMPLE = """  speechvq generate --prior exp/prior/best --model exp/vctk64/best --speaker p225 -o babble/
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_prior(parser)
     parser.add_argument("--speaker", required=True, metavar="NAME", help="voice to speak in")
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for the .wav files")
-    parser.add_argument("--count", type=int, default=4, metavar="N", help="utterances to draw (4); the k-th has the seed --seed + k")
+    parser.add_argument("--count", type=whole(1), default=4, metavar="N", help="utterances to draw (4); each has the seed after the one before")
     parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="longest that an utterance may become (5)")
     parser.add_argument("--prompt", metavar="AUDIO", help="recording whose units every utterance goes on from")
     parser.add_argument("--units", metavar="UNITS_DIR", help="units directory to keep the units in as well")
@@ -36,14 +37,14 @@ def run(args: argparse.Namespace) -> int:
     from speechvq.inputs import report_faults
     from speechvq.options import open_codec, open_prior, sampling
 
-    if args.count < 1 or not args.seconds > 0:
-        raise InputError(f"--count and --seconds must be positive, not {args.count} and {args.seconds:g}")
+    if not 0 < args.seconds < math.inf:
+        raise InputError(f"--seconds must be positive, not {args.seconds:g}")
     prior = open_prior(args)
     workers = worker_count(args.count, args.threads)
     if workers > 1:
         args.threads = 1
     codec = open_codec(args)
-    prior.require(codec.hash, str(codec.path))
+    prior.require(*codec.kind_of_units, str(codec.path))
     codec.model.speaker_vector(args.speaker)
     drawn = _draw(args, prior, codec)
     if args.units:
@@ -80,6 +81,6 @@ def _draw(args: argparse.Namespace, prior, codec) -> dict:
 def _keep(path: str, drawn: dict, codec, speaker: str) -> None:
     from speechvq.units import UnitsWriter
 
-    with UnitsWriter(path, codec.codebook_size, codec.hop_length, codec.sample_rate, codec.hash) as writer:
+    with UnitsWriter(path, *codec.kind_of_units) as writer:
         for name, ids in drawn.items():
             writer.add(name, ids, speaker=speaker)

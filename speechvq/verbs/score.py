@@ -43,7 +43,10 @@ def run(args: argparse.Namespace) -> int:
     prior = open_prior(args)
     codec = None if all(_is_units(path) for path in args.inputs) else open_codec(args)
     for path, source in zip(args.inputs, opened, strict=True):
-        prior.require(source.model_hash if _is_units(path) else codec.hash, path if _is_units(path) else str(codec.path))
+        if _is_units(path):
+            prior.require(source.codebook_size, source.hop_length, source.sample_rate, source.model_hash, path)
+        else:
+            prior.require(*codec.kind_of_units, str(codec.path))
     rows, faults = [], []
     for utt, read in progress([item for source in opened for item in _utterances(source, codec)], "scoring", unit="utt"):
         try:
@@ -52,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
             faults.append(f"{utt}: {error}")
             continue
         rows.append({"utterance": utt, "units": len(surprise), "nats_per_unit": float(surprise.mean()) if len(surprise) else None})
+    if faults and not rows:
+        raise InputError(f"none of the {len(faults)} inputs could be scored; the first: {faults[0]}")
     _print({"units_per_second": prior.config.sample_rate / prior.config.hop_length, "utterances": rows}, args.json)
     return report_faults(faults, len(rows) + len(faults))
 

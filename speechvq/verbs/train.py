@@ -6,6 +6,8 @@ import argparse
 import math
 from pathlib import Path
 
+# The engines draw from 65,536 classes at most, and one of a prior's is the boundary.
+MOST_CODES = 65535
 HELP = "Train a VQ-VAE on a data directory, or a prior on a units directory."
 EXAMPLE = """  speechvq train vctk64 --data data/train --dev data/dev --exp exp/vctk64
   speechvq train conf/mine.yaml --data data/train --dev data/dev --exp exp/mine --resume
@@ -37,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
     config = override(load_config(args.config), args.set)
     make = _prior_trainer if isinstance(config, PriorConfig) else _trainer
     trainer = make(args, config, exp)
-    save_config(trainer.config, exp / "config.yaml")
     if args.resume:
         trainer.resume()
+    save_config(trainer.config, exp / "config.yaml")
     _train(trainer, exp)
     if trainer.best < math.inf:
         print(f"{exp / 'best'}: the best, {trainer.best:.4f} nats per {'unit' if make is _prior_trainer else 'sample'} on {args.dev}")
@@ -86,6 +88,10 @@ def _prior_trainer(args: argparse.Namespace, config, exp: Path):
     units, dev = UnitsDir(args.data), UnitsDir(args.dev)
     if units.model_hash != dev.model_hash or units.codebook_size != dev.codebook_size:
         raise InputError(f"{args.data} and {args.dev} hold units of different models: encode both with one")
+    if units.codebook_size > MOST_CODES:
+        raise InputError(f"a prior can know {MOST_CODES} codes, {args.data} has {units.codebook_size}")
+    if not any(len(dev[utt].ids) for utt in dev):
+        raise InputError(f"{args.dev} holds no units to validate on")
     config = replace(
         config, codebook_size=units.codebook_size, hop_length=units.hop_length, sample_rate=units.sample_rate, model_hash=units.model_hash
     )

@@ -196,7 +196,7 @@ def test_constants_that_contradict_the_sidecar_are_refused(units, tmp_path):
 def test_a_folder_of_something_else_is_not_overwritten(units, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
-    with pytest.raises(FormatError, match="was not written by an export"):
+    with pytest.raises(InputError, match="holds other things"):
         export_units(units, "npz", tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "years of work"
 
@@ -256,7 +256,23 @@ def test_a_hostile_sidecar_is_one_line(units, tmp_path, values):
         import_units(tmp_path / "out", "kaldi-text", tmp_path / "back")
 
 
-def test_a_name_that_is_no_text_is_one_line(tmp_path):
-    (tmp_path / "manifest.txt").write_bytes(b"{'audio': '\xff.wav', 'vqvae256': '1 2', 'duration': 1}\n")
-    with pytest.raises(FormatError, match="UTF-8"):
-        import_units(tmp_path, "speech-resynthesis", tmp_path / "back", codebook_size=16, hop_length=64, sample_rate=16000)
+@pytest.mark.parametrize(
+    ("name", "file", "data"),
+    [
+        ("speech-resynthesis", "manifest.txt", b"{'audio': '\xff.wav', 'vqvae256': '1 2', 'duration': 1}\n"),
+        ("kaldi-ark", "units.ark", b"\xff\xd8 and no archive"),
+        ("ctm", "units.ctm", b"\xff 1 0.000 0.004 1\nb 1 0.000 0.004 1\n"),
+    ],
+)
+def test_a_name_that_is_no_text_is_one_line(tmp_path, name, file, data):
+    (tmp_path / file).write_bytes(data)
+    with pytest.raises(FormatError, match=f"{file}.*UTF-8"):
+        import_units(tmp_path, name, tmp_path / "back", codebook_size=16, hop_length=64, sample_rate=16000)
+
+
+def test_rows_and_speakers_that_are_numbered_are_read(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pa.table({"id": [10, 11], "speaker_id": [0, None], "units": [[1, 2], [3]]}), tmp_path / "a.parquet")
+    import_units(tmp_path, "hf", tmp_path / "back", K, HOP, RATE)
+    assert [(e.utt, e.speaker, ids) for e, ids in contents(UnitsDir(tmp_path / "back"))] == [("10", "0", [1, 2]), ("11", "", [3])]
