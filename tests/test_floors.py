@@ -85,7 +85,7 @@ def test_the_package_starts_without_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_model_on_waveforms_loads_without_librosa():
+def test_the_model_that_ships_loads_without_librosa():
     # librosa brings scipy.signal, and together they would double the time until the first sample is heard.
     code = "import speechvq, sys; speechvq.load(); sys.exit('scipy.signal' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

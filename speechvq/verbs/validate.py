@@ -32,9 +32,15 @@ def run(args: argparse.Namespace) -> int:
 def _report(path: Path, fix: bool) -> dict:
     from speechvq.corpus_mend import mend
     from speechvq.corpus_validate import faults
+    from speechvq.errors import CorpusError
 
     found = faults(path)
-    mended = mend(path) if fix and found and path.is_dir() else []
+    mended = []
+    if fix and found and path.is_dir():
+        try:
+            mended = mend(path)
+        except CorpusError as error:
+            found.append(str(error).removeprefix(f"{path}: "))
     return {"path": str(path), "mended": mended, "faults": faults(path) if mended else found}
 
 

@@ -54,6 +54,15 @@ def test_fix_says_what_is_left(directory, capsys):
     assert "text: s-1 has a word that Kaldi reserves" in capsys.readouterr().out
 
 
+def test_one_that_cannot_be_mended_does_not_stop_the_others(directory, tmp_path, capsys):
+    (tmp_path / "hopeless").mkdir()
+    for name in ("wav.scp", "utt2spk"):
+        (tmp_path / "hopeless" / name).write_text("")
+    assert run(tmp_path / "hopeless", directory, "--fix") == 1
+    said = capsys.readouterr().out
+    assert "nothing was changed" in said and f"{directory}: valid" in said
+
+
 def test_json(directory, capsys):
     (directory / "utt2dur").unlink()
     (directory / "spk2utt").unlink()
