@@ -27,7 +27,7 @@ def main() -> int:
     try:
         voices = args.voices.read_text(encoding="utf-8").split()
         rows = conversions(DataDir(args.data), args.count, voices, args.targets, Path(args.output).parent / "sources")
-    except SpeechVQError as error:
+    except (SpeechVQError, OSError) as error:
         print(f"conversion_list: {error}", file=sys.stderr)
         return 2
     with atomic_file(args.output) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
@@ -43,20 +43,22 @@ def conversions(data: DataDir, count: int, voices: list[str], targets: list[str]
 
     Args:
         data: test utterances.
-        count: how many to take, evenly spaced over the sorted list.
+        count: how many to take, evenly spaced over the sorted list; 0 takes none.
         voices: that the model has.
         targets: those to convert to; all voices where None; `self` alone for reconstructions.
         sources: folder that the utterances are written to.
 
     Raises:
-        InputError: a target that the model does not have.
+        InputError: a target that the model does not have, or a negative count.
     """
+    if count < 0:
+        raise InputError(f"--count must be 0 or more, not {count}")
     rebuild = targets == ["self"]
     if unknown := sorted(set(targets or ()) - set(voices) - {"self"}):
         raise InputError(f"the model has no voice '{unknown[0]}'; it has: {', '.join(voices)}")
     usable = [utt for utt in data.utterances if not rebuild or data.utt2spk[utt] in voices]
     rows, used = [], Counter()
-    for turn, utt in enumerate(usable[:: max(1, len(usable) // count)][:count]):
+    for turn, utt in enumerate(usable[:: max(1, len(usable) // max(1, count))][:count]):
         speaker = data.utt2spk[utt]
         others = [speaker] if rebuild else [voice for voice in targets or voices if voice != speaker]
         if not others:

@@ -6,10 +6,12 @@ python recipes/mfcc_units.py data/train data/test exp/mfcc/test --codebook-size 
 from __future__ import annotations
 
 import argparse
+import sys
 
 from tqdm import tqdm
 
 from speechvq.corpus import DataDir
+from speechvq.errors import SpeechVQError
 from speechvq.evaluate.baseline import Baseline, cepstra
 from speechvq.metrics.mfcc import Variant
 from speechvq.units import UnitsWriter
@@ -17,7 +19,8 @@ from speechvq.units import UnitsWriter
 SAMPLE_RATE = 16000
 
 
-def main() -> None:
+def main() -> int:
+    """Fit and encode."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("train", metavar="TRAIN_DIR", help="data directory that k-means is fitted on")
     parser.add_argument("data", metavar="DATA_DIR", help="data directory to encode")
@@ -25,6 +28,16 @@ def main() -> None:
     parser.add_argument("--codebook-size", type=int, default=512, metavar="K")
     parser.add_argument("--hop-length", type=int, default=320, metavar="SAMPLES", help="at 16 kHz")
     args = parser.parse_args()
+    try:
+        encode(args)
+    except SpeechVQError as error:
+        print(f"mfcc_units: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def encode(args: argparse.Namespace) -> None:
+    """Write the units directory, one speaker after another."""
     seconds, variant = args.hop_length / SAMPLE_RATE, Variant(deltas=True, normalized=True, averaged=True)
     baseline = Baseline(DataDir(args.train), args.codebook_size, seconds, variants=(variant,))
     data = DataDir(args.data)
@@ -39,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -37,16 +37,24 @@ if [ -z "$prepare" ]; then echo "recognise.sh: --prepare NAME is missing; run eg
 sets="$train $test"
 at() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] && printf '\n== stage %s: %s\n' "$1" "$2"; }
 
+# Run a command whose exit code 1 says that some files were left out and the others are done; other codes stop the script.
+tolerate() {
+    local code=0
+    "$@" || code=$?
+    [ "$code" -eq 1 ] || return "$code"
+    echo "recognise.sh: goes on without what was left out by: $*" >&2
+}
+
 if at 1 "prepare"; then
     # Another recipe may have prepared it, and added phone times.
     if [ ! -e "data/$train/wav.scp" ]; then
         [ -n "$corpus" ] || { echo "recognise.sh: --corpus PATH is missing" >&2; exit 2; }
-        python "$recipes/prepare_$prepare.py" "$corpus" data
+        tolerate python "$recipes/prepare_$prepare.py" "$corpus" data
     fi
 fi
 
 if at 2 "encode"; then
-    for set in $sets; do speechvq encode ${model:+--model "$model"} "data/$set" -o "$exp/units/$set"; done
+    for set in $sets; do tolerate speechvq encode ${model:+--model "$model"} "data/$set" -o "$exp/units/$set"; done
 fi
 
 if at 3 "what to compare with"; then

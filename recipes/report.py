@@ -14,7 +14,7 @@ import numpy as np
 from speechvq import audio
 from speechvq.config import load_config
 from speechvq.corpus import DataDir
-from speechvq.errors import SpeechVQError
+from speechvq.errors import InputError, SpeechVQError
 from speechvq.report import Report, new_figure
 from speechvq.units import UnitsDir
 
@@ -39,7 +39,7 @@ def main() -> int:
 def build(exp: Path, data: DataDir) -> Report:
     """The page of an experiment; parts whose files are missing are left out."""
     report = Report(f"speechvq: {exp.name}")
-    log = [json.loads(line) for line in (exp / "log.jsonl").read_text().splitlines()]
+    log = [json.loads(line) for line in _lines(exp / "log.jsonl")]
     units = UnitsDir(exp / "units" / "test")
     summary(report, exp, data, log)
     report.heading("Training").figure(curves(log), "likelihood, spectral error and codebook use while training")
@@ -61,7 +61,7 @@ def summary(report: Report, exp: Path, data: DataDir, log: list[dict]) -> None:
     config = load_config(exp / "config.yaml")
     decoder, last = config.decoder, [line for line in log if line.get("dev_nll")]
     rows = [
-        ("speakers", (exp / "best" / "speakers.txt").read_text().count("\n")),
+        ("speakers", len(_lines(exp / "best" / "speakers.txt"))),
         ("units per second", config.sample_rate / config.hop_length),
         ("codebook", config.quantizer.codebook_size),
         ("WaveNet", f"{decoder.layers} layers, {decoder.residual} residual and {decoder.skip} skip channels"),
@@ -140,7 +140,7 @@ def prior(report: Report, exp: Path) -> None:
     results = json.loads((exp / "prior.json").read_text())
     nats, rate = results["nats_per_unit"], results["units_per_second"]
     report.table([("nats per unit", nats), ("bits per second", nats / np.log(2) * rate)], ("on the test set, which nobody trained on", "prior"))
-    log = [json.loads(line) for line in (exp / "prior" / "log.jsonl").read_text().splitlines()]
+    log = [json.loads(line) for line in _lines(exp / "prior" / "log.jsonl")]
     figure = new_figure(6, 2.6)
     axis = figure.subplots()
     for name in ("nll", "dev_nll"):
@@ -166,6 +166,13 @@ def players(report: Report, exp: Path) -> None:
         if row["input"] in rebuilt:
             _player(report, exp / "reconstructed" / rebuilt[row["input"]], "reconstruction, in its own voice")
         _player(report, exp / "converted" / row["output"], f"conversion to {row['speaker']}")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): has the training come so far?") from None
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

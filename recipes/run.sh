@@ -73,9 +73,20 @@ at() {
     printf '\n== stage %s: %s (%s s)\n' "$1" "$2" "$((SECONDS - began))"
 }
 
+# Run a command whose exit code 1 says that some files were left out and the others are done; other codes stop the script.
+tolerate() {
+    local code=0
+    "$@" || code=$?
+    [ "$code" -eq 1 ] || return "$code"
+    echo "run.sh: goes on without what was left out by: $*" >&2
+}
+
+# Whether list $1 has nothing under its heading; one that is not there is for its reader to complain about.
+is_empty() { [ -e "$1" ] && [ "$(wc -l < "$1")" -le 1 ]; }
+
 if at 1 "prepare"; then
     # shellcheck disable=SC2086
-    python "$recipes/prepare_$prepare.py" ${corpus:+"$corpus"} data ${alignments:+--alignments "$alignments"} $prepare_options
+    tolerate python "$recipes/prepare_$prepare.py" ${corpus:+"$corpus"} data ${alignments:+--alignments "$alignments"} $prepare_options
 fi
 
 if at 2 "validate"; then
@@ -84,7 +95,7 @@ fi
 
 if at 3 "phone times"; then
     if [ "$align" = true ]; then
-        for set in train dev test; do [ -s "data/$set/phones.ctm" ] || speechvq align "data/$set" --nj "$nj"; done
+        for set in train dev test; do [ -s "data/$set/phones.ctm" ] || tolerate speechvq align "data/$set" --nj "$nj"; done
     fi
 fi
 
@@ -95,7 +106,7 @@ if at 4 "train $config"; then
 fi
 
 if at 5 "encode"; then
-    for set in train test; do speechvq encode --model "$model" "data/$set" -o "$exp/units/$set"; done
+    for set in train test; do tolerate speechvq encode --model "$model" "data/$set" -o "$exp/units/$set"; done
 fi
 
 if at 6 "units against phones"; then
@@ -114,29 +125,40 @@ if at 7 "convert"; then
     voices="$model/speakers.txt"
     python "$recipes/conversion_list.py" data/test "$exp/conversions.csv" --voices "$voices" \
         --count "$conversions" ${targets:+--targets $targets}
-    speechvq convert --model "$model" "$exp/conversions.csv" -o "$exp/converted"
+    # One speaker alone has nobody to become.
+    if is_empty "$exp/conversions.csv"; then
+        echo "nothing to convert: skipped"
+    else
+        tolerate speechvq convert --model "$model" "$exp/conversions.csv" -o "$exp/converted"
+    fi
     python "$recipes/conversion_list.py" data/test "$exp/reconstructions.csv" --voices "$voices" --count 6 --targets self
     # A corpus whose test speakers are all unknown to the model has nothing to reconstruct.
-    if [ "$(wc -l < "$exp/reconstructions.csv")" -gt 1 ]; then
-        speechvq convert --model "$model" "$exp/reconstructions.csv" -o "$exp/reconstructed"
+    if is_empty "$exp/reconstructions.csv"; then
+        echo "nothing to reconstruct: skipped"
+    else
+        tolerate speechvq convert --model "$model" "$exp/reconstructions.csv" -o "$exp/reconstructed"
     fi
 fi
 
 if at 8 "voices"; then
-    speechvq evaluate conversion --converted "$exp/converted" --list "$exp/conversions.csv" --data data/test \
-        --train-data data/train --json > "$exp/conversion.json"
+    if is_empty "$exp/conversions.csv"; then
+        echo "nothing was converted: skipped"
+    else
+        tolerate speechvq evaluate conversion --converted "$exp/converted" --list "$exp/conversions.csv" --data data/test \
+            --train-data data/train --json > "$exp/conversion.json"
+    fi
 fi
 
 if at 9 "prior"; then
     if [ -z "$prior" ]; then
         echo "no --prior: skipped"
     else
-        speechvq encode --model "$model" data/dev -o "$exp/units/dev"
+        tolerate speechvq encode --model "$model" data/dev -o "$exp/units/dev"
         # shellcheck disable=SC2046,SC2086
         speechvq train "$prior" --data "$exp/units/train" --dev "$exp/units/dev" --exp "$exp/prior" \
             $([ ! -e "$exp/prior/trainer.pt" ] || echo --resume) $prior_options
-        speechvq score "$exp/units/test" --prior "$exp/prior/best" --json > "$exp/prior.json"
-        speechvq generate --model "$model" --prior "$exp/prior/best" --speaker "$(head -1 "$model/speakers.txt")" -o "$exp/generated"
+        tolerate speechvq score "$exp/units/test" --prior "$exp/prior/best" --json > "$exp/prior.json"
+        tolerate speechvq generate --model "$model" --prior "$exp/prior/best" --speaker "$(head -1 "$model/speakers.txt")" -o "$exp/generated"
     fi
 fi
 

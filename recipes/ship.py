@@ -26,8 +26,8 @@ def main() -> int:
     parser.add_argument("--phones", type=Path, metavar="FILE", help="output of speechvq evaluate units --json, for the demo")
     args = parser.parse_args()
     beside = {"card.md": args.card, "phones.json": args.phones}
-    texts = {name: path.read_text(encoding="utf-8") for name, path in beside.items() if path}
     try:
+        texts = {name: _read(path) for name, path in beside.items() if path}
         if kind_of(args.model) == "prior":
             save_prior(args.out, load_prior(args.model), half=True)
         elif args.card:
@@ -43,6 +43,13 @@ def main() -> int:
     size = sum(path.stat().st_size for path in args.out.iterdir())
     print(f"{args.out}: {size / 1e6:.1f} MB")
     return 0
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as text ({error})") from None
 
 
 def _if_same_units(path: Path, model: VQVAE) -> Path | None:

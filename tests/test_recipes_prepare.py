@@ -380,3 +380,8 @@ def test_mp3_and_ogg_of_a_folder_are_read(tmp_path):
     data = DataDir(tmp_path / "out" / "all")
     assert all(abs(len(data.audio(utt)) - 3200) < 1300 for utt in data.utterances)
     assert audio.info(tmp_path / "c" / "tom" / "z.flac").sample_rate == 16000
+
+
+def test_the_docs_name_every_prepare_script():
+    page = (RECIPES.parent / "docs" / "data-directories.md").read_text()
+    assert [path.name for path in RECIPES.glob("prepare_*.py") if f"python recipes/{path.name} " not in page] == []

@@ -11,7 +11,7 @@ from speechvq import audio
 from speechvq.corpus import DataDir
 from speechvq.errors import AudioError, InputError, MissingDependency
 from speechvq.evaluate.conversion_files import Conversion, Parallel
-from speechvq.evaluate.judges import RATE, Case, Judge, Quality, Spectra, Voices, Words
+from speechvq.evaluate.judges import RATE, Case, Judge, Quality, Spectra, Voices, Words, real_recordings
 from speechvq.metrics.bootstrap import bootstrap_means, interval
 from speechvq.metrics.pitch import pitch, register, voiced_share
 from speechvq.sphinx.recognise import MODEL
@@ -36,27 +36,31 @@ def evaluate_conversion(
     """
     targets = {c.target for c in conversions}
     corpora = [data] if train is None else [data, train]
+    faults: list[str] = []
     makers: dict[str, Callable[[], Judge]] = {
-        "spectra": lambda: Spectra(Parallel(*corpora)),
+        "spectra": lambda: Spectra(Parallel(*corpora), faults),
         "STOI": lambda: Quality("stoi"),
         "PESQ": lambda: Quality("pesq"),
-        "speaker check": lambda: Voices(train, targets, seed),
+        "speaker check": lambda: Voices(train, targets, faults, seed),
         "recogniser": Words,
     }
     judges, missing = _available(makers)
-    rows, faults = _measure(conversions, data, judges.values())
+    rows = _measure(conversions, data, judges.values(), faults)
     voices = judges.get("speaker check")
+    on_real = voices.on_real(data, seed) if isinstance(voices, Voices) else None
+    registers = _registers(rows, data, corpora, faults)
     return {
         "data": str(data.path),
         "train_data": str(train.path) if train else None,
         "recogniser": MODEL if "recogniser" in judges else None,
         "missing": missing,
-        "faults": faults,
+        # A recording of the target is met again with every conversion.
+        "faults": list(dict.fromkeys(faults)),
         "conversions": _summary([row for row in rows if row["source"] != row["target"]]),
         "reconstructions": _summary([row for row in rows if row["source"] == row["target"]]),
         "by_pair": _by_pair(rows),
-        "speaker_check_on_real": voices.on_real(data, seed) if isinstance(voices, Voices) else None,
-        "pitch": _registers(rows, data, corpora),
+        "speaker_check_on_real": on_real,
+        "pitch": registers,
         "files": rows,
     }
 
@@ -71,8 +75,8 @@ def _available(makers: dict[str, Callable[[], Judge]]) -> tuple[dict[str, Judge]
     return judges, missing
 
 
-def _measure(conversions: Sequence[Conversion], data: DataDir, judges) -> tuple[list[dict], list[str]]:
-    rows, faults = [], []
+def _measure(conversions: Sequence[Conversion], data: DataDir, judges, faults: list[str]) -> list[dict]:
+    rows = []
     for conversion in tqdm(conversions, "judging", unit="file"):
         try:
             converted = audio.read(conversion.path, RATE)
@@ -84,7 +88,7 @@ def _measure(conversions: Sequence[Conversion], data: DataDir, judges) -> tuple[
         for judge in judges:
             row |= judge.measure(case)
         rows.append(row)
-    return rows, faults
+    return rows
 
 
 _NOT_MEANS = {"word_errors", "letter_errors", "words", "letters", "word_errors_original", "letter_errors_original"}
@@ -118,18 +122,18 @@ def _by_pair(rows: list[dict]) -> list[dict]:
     ]
 
 
-def _registers(rows: list[dict], data: DataDir, corpora: list[DataDir]) -> list[dict]:
+def _registers(rows: list[dict], data: DataDir, corpora: list[DataDir], faults: list[str]) -> list[dict]:
     """Mean and spread of the pitch of conversions to each target, of their sources, and of the target's own voice; how much is voiced."""
     found = []
     for target in sorted({row["target"] for row in rows}):
         chosen = [row for row in rows if row["target"] == target != row["source"]][:REGISTER_UTTERANCES]
-        real = next((r for d in corpora if (r := [(d, u) for u in d.utterances if d.utt2spk[u] == target])), [])
-        if not chosen or not real:
+        real = _real(target, corpora, faults) if chosen else []
+        if not real:
             continue
         recordings = {
             "converted": [audio.read(row["file"], RATE) for row in chosen],
             "source": [data.audio(row["utt"], RATE) for row in chosen],
-            "target": [d.audio(u, RATE) for d, u in real[:REGISTER_UTTERANCES]],
+            "target": real,
         }
         found.append({"target": target})
         for name, samples in recordings.items():
@@ -137,3 +141,12 @@ def _registers(rows: list[dict], data: DataDir, corpora: list[DataDir]) -> list[
             found[-1][f"{name}_semitones"], found[-1][f"{name}_spread"] = register(tracks) or (None, None)
             found[-1][f"{name}_voiced"] = voiced_share(tracks)
     return found
+
+
+def _real(speaker: str, corpora: list[DataDir], faults: list[str]) -> list[np.ndarray]:
+    """Recordings of a speaker, from the first corpus that has any."""
+    for data in corpora:
+        utts = [utt for utt in data.utterances if data.utt2spk[utt] == speaker][:REGISTER_UTTERANCES]
+        if found := real_recordings(data, utts, faults):
+            return list(found.values())
+    return []

@@ -10,7 +10,7 @@ from speechvq import audio
 from speechvq.corpus import DataDir
 from speechvq.errors import MissingDependency
 from speechvq.evaluate.conversion_files import Parallel
-from speechvq.evaluate.judges import RATE
+from speechvq.evaluate.judges import RATE, real_recordings
 from speechvq.evaluate.page import Table, add_tables, percent
 from speechvq.report import Report, new_figure
 
@@ -70,7 +70,7 @@ def page(results: dict, data: DataDir, parallel: Parallel) -> Report:
         recordings = {f"source: {row['source']}": data.audio(row["utt"], RATE)}
         recordings[f"converted to {row['target']}"] = audio.read(row["file"], RATE)
         if real := parallel.find(row["target"], data.text.get(row["utt"])):
-            recordings[f"real: {row['target']}"] = real[0].audio(real[1], RATE)
+            recordings |= {f"real: {row['target']}": samples for samples in real_recordings(real[0], [real[1]], []).values()}
         report.heading(f"{row['utt']}: {row['source']} to {row['target']}", 3)
         if text := data.text.get(row["utt"]):
             report.text(text)

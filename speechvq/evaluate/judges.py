@@ -5,13 +5,14 @@ A judge's `measure` gives named values of one recording: numbers, or None where 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from speechvq.corpus import DataDir
-from speechvq.errors import InputError, MissingDependency
+from speechvq.errors import AudioError, InputError, MissingDependency
 from speechvq.evaluate.conversion_files import Conversion, Parallel
 from speechvq.metrics.cepstrum import aligned_frames, mel_cepstral_distortion, mel_cepstrum
 from speechvq.metrics.edits import edit_distance
@@ -38,6 +39,17 @@ class Case:
     text: str | None
 
 
+def real_recordings(data: DataDir, utts: Iterable[str], faults: list[str]) -> dict[str, np.ndarray]:
+    """Samples [T] of utterances at 16 kHz, without those that cannot be read: each is a line more in `faults`."""
+    found = {}
+    for utt in utts:
+        try:
+            found[utt] = data.audio(utt, RATE)
+        except AudioError as error:
+            faults.append(str(error))
+    return found
+
+
 class Judge(Protocol):
     """Anything that measures a case."""
 
@@ -45,10 +57,15 @@ class Judge(Protocol):
 
 
 class Spectra:
-    """Mel-cepstral distortion and pitch, against the target speaker's own recording of the sentence."""
+    """Mel-cepstral distortion and pitch, against the target speaker's own recording of the sentence.
 
-    def __init__(self, parallel: Parallel):
-        self._parallel = parallel
+    Args:
+        parallel: where those recordings are.
+        faults: is given a line for each that cannot be read.
+    """
+
+    def __init__(self, parallel: Parallel, faults: list[str]):
+        self._parallel, self._faults = parallel, faults
 
     def measure(self, case: Case) -> Values:
         tracks = pitch(case.converted, RATE), pitch(case.original, RATE)
@@ -59,7 +76,10 @@ class Spectra:
         found = self._parallel.find(case.conversion.target, case.text)
         if found is None:
             return values
-        real = found[0].audio(found[1], RATE)
+        data, utt = found
+        real = real_recordings(data, [utt], self._faults).get(utt)
+        if real is None:
+            return values
         cepstra = [mel_cepstrum(x, RATE) for x in (case.converted, case.original, real)]
         pairs = aligned_frames(cepstra[0], cepstra[2])
         error = log_pitch_error(tracks[0][pairs[:, 0]], pitch(real, RATE)[pairs[:, 1]])
@@ -106,13 +126,14 @@ class Voices:
     Args:
         train: those recordings.
         targets: voices that were converted to.
+        faults: is given a line for each real recording that cannot be read.
         seed: of the choice of recordings.
 
     Raises:
         InputError: no training recordings, or of one speaker only.
     """
 
-    def __init__(self, train: DataDir | None, targets: set[str], seed: int = 0):
+    def __init__(self, train: DataDir | None, targets: set[str], faults: list[str], seed: int = 0):
         if train is None:
             raise InputError("the speaker check needs --train-data, real recordings of the target voices")
         rng = np.random.default_rng(seed)
@@ -121,9 +142,10 @@ class Voices:
             chosen = by_speaker.setdefault(train.utt2spk[str(utt)], [])
             if len(chosen) < TRAIN_UTTERANCES:
                 chosen.append(str(utt))
-        self.check = SpeakerCheck({name: [train.audio(utt, RATE) for utt in utts] for name, utts in by_speaker.items()})
+        recordings = {name: list(real_recordings(train, utts, faults).values()) for name, utts in by_speaker.items()}
+        self.check = SpeakerCheck({name: samples for name, samples in recordings.items() if samples})
         self._targets = targets & set(self.check.speakers)
-        self._train = train
+        self._train, self._faults = train, faults
 
     def measure(self, case: Case) -> Values:
         target, source = case.conversion.target, case.conversion.source
@@ -135,8 +157,8 @@ class Voices:
     def on_real(self, data: DataDir, seed: int = 0) -> Values:
         """How often the check is right on real recordings of the target voices that it was not trained on."""
         unseen = [u for u in data.utterances if data.utt2spk[u] in self._targets and u not in self._train]
-        chosen = np.random.default_rng(seed).permutation(unseen)[:REAL_UTTERANCES]
-        values = [self._choose(data.audio(str(utt), RATE), data.utt2spk[str(utt)]) for utt in chosen]
+        chosen = map(str, np.random.default_rng(seed).permutation(unseen)[:REAL_UTTERANCES])
+        values = [self._choose(x, data.utt2spk[utt]) for utt, x in real_recordings(data, chosen, self._faults).items()]
         keys = ("similarity_to_target", "target_chosen_of_all", "target_chosen_of_targets")
         means = {key: float(np.mean([v[key] for v in values])) if values else None for key in keys}
         return means | {"utterances": len(values), "speakers": len(self.check.speakers), "targets": len(self._targets)}

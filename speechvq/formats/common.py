@@ -12,7 +12,6 @@ import numpy as np
 
 from speechvq.alignment import Alignment
 from speechvq.errors import FormatError
-from speechvq.units import Units
 
 quote = json.encoder.encode_basestring
 
@@ -106,11 +105,6 @@ class Batch:
         ends = np.cumsum(self.lengths)
         lengths = before[ends] - before[ends - self.lengths]
         return replace(self, ids=np.repeat(self.ids, self.durations), lengths=lengths, durations=None)
-
-
-def units_row(row: np.ndarray, meta: Meta) -> Units:
-    """One utterance's ids as Units."""
-    return Units(row, meta.codebook_size, meta.hop_length, meta.sample_rate)
 
 
 def paths(batch: Batch) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from speechvq.errors import FormatError
 from speechvq.formats.common import Batch, Meta
-from speechvq.formats.text import BLOCK_BYTES, find_file, open_file
+from speechvq.formats.text import BLOCK_BYTES, Lines, decode_names, find_file, open_file
 
 CONSUMER = "Kaldi scoring, NIST sclite"
 EXAMPLE = "units.ctm: p225-p225_001 1 0.000000 0.008000 71"
@@ -99,7 +99,7 @@ def _parse(path: Path, lines_before: int, text: bytes) -> tuple[_Lines, bytes]:
         raise _fault(path, lines_before + bad, f"found '{line[:60].decode('utf-8', 'replace')}'")
     begins = np.flatnonzero(first)
     done = int(begins[-1]) if count else 0
-    utts = [text[start:end].decode() for start, end in names[begins[:-1]].tolist()]
+    utts = decode_names([text[start:end] for start, end in names[begins[:-1]].tolist()], Lines(path, lines_before + 1, []))
     return _Lines(utts, first[:done], *numbers[:, :done]), text[names[done, 0] :] if count else b""
 
 

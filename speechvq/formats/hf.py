@@ -85,14 +85,18 @@ def _batch(columns: dict) -> Batch:
         column = columns[name]
         return np.asarray(column.flatten() if name in ("units", "durations") else column).astype(kind)
 
+    def texts(name: str) -> list[str]:
+        # Others may number their rows and speakers.
+        return columns[name].cast("string").fill_null("").to_pylist()
+
     return Batch(
-        columns["id"].to_pylist(),
+        texts("id"),
         numbers("units", np.int64),
         lengths,
         durations=numbers("durations", np.int64),
         num_samples=numbers("num_samples", np.int64),
         gain_db=numbers("gain_db", np.float64),
-        speakers=[name or "" for name in columns["speaker_id"].to_pylist()] if "speaker_id" in columns else None,
+        speakers=texts("speaker_id") if "speaker_id" in columns else None,
     )
 
 

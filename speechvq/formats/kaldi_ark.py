@@ -73,6 +73,13 @@ def _batch(names: list[str], vectors: list[bytes], path: Path) -> Batch:
     return Batch(names, data["value"].astype(np.int64), np.array([len(v) // 5 for v in vectors], np.int64))
 
 
+def _name(path: Path, name: bytes) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        raise FormatError(f"{path}: a name is not UTF-8: is this a Kaldi archive?") from None
+
+
 def _records(path: Path) -> Iterator[tuple[str, bytes]]:
     """Every utterance and the bytes of its integers; the file is read in large blocks."""
     buffer, position = b"", 0
@@ -91,7 +98,7 @@ def _records(path: Path) -> Iterator[tuple[str, bytes]]:
             while (space := buffer.find(b" ", position)) < 0:
                 if not ensure(len(buffer) - position + 1):
                     raise FormatError(f"{path} ends inside a name: it was cut short")
-            name = buffer[position:space].decode()
+            name = _name(path, buffer[position:space])
             position = space + 1
             if not ensure(7) or buffer[position : position + 3] != _BINARY + b"\x04":
                 raise FormatError(f"{path}: '{name[:60]}' is not followed by a binary vector of 4-byte integers")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -149,3 +150,31 @@ def test_unreadable_conversions_are_left_out(corpus, tmp_path, monkeypatch):
         [Conversion(tmp_path / "broken.wav", "ann-06", "ann", "bob"), Conversion(whole, "ann-06", "ann", "bob")], data
     )
     assert results["conversions"]["files"] == 1 and "broken.wav" in results["faults"][0]
+
+
+def with_broken(data, chosen, folder):
+    """The same data directory, of which some recordings cannot be read any more."""
+    broken = folder / "broken"
+    broken.mkdir(parents=True)
+    described = [data.utterance(utt) for utt in data.utterances]
+    for utt in chosen:
+        (broken / f"{utt}.wav").write_bytes(b"RIFF")
+    write_data_dir(folder / "data", [replace(u, path=broken / f"{u.utt}.wav") if u.utt in chosen else u for u in described])
+    return DataDir(folder / "data")
+
+
+@pytest.mark.parametrize("all_of_bob", [False, True])
+def test_unreadable_recordings_of_the_target_are_left_out(corpus, tmp_path, monkeypatch, all_of_bob):
+    monkeypatch.setitem(sys.modules, "pocketsphinx", None)
+    broken = {name: [f"bob-{n:02d}" for n in numbers] for name, numbers in (("train", range(6)), ("test", range(6, 9)))}
+    broken = broken if all_of_bob else {name: utts[:1] for name, utts in broken.items()}
+    data, train = (with_broken(DataDir(corpus / name), broken[name], tmp_path / name) for name in ("test", "train"))
+    conversions = [Conversion(corpus / "wav" / f"bob-{n:02d}.wav", f"ann-{n:02d}", "ann", "bob") for n in (6, 7)]
+    results = evaluate_conversion(conversions, data, train)
+    assert len(results["faults"]) == sum(map(len, broken.values()))
+    assert all(any(f"{utt}.wav" in line for line in results["faults"]) for utts in broken.values() for utt in utts)
+    voices, real = results["conversions"], results["speaker_check_on_real"]
+    assert voices["files"] == 2 and voices["log_f0_correlation_with_source"]["files"] == 2
+    assert ("mcd" in voices, len(results["pitch"]), real["utterances"]) == ((False, 0, 0) if all_of_bob else (True, 1, 2))
+    assert all_of_bob or (voices["mcd"]["files"] == 1 and voices["target_chosen_of_all"]["mean"] == 1.0)
+    assert tables(results)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "recipes"))
 
 from conversion_list import conversions
 
+SCRIPT = Path(__file__).parents[2] / "recipes" / "conversion_list.py"
 VOICES = [f"v{n}" for n in range(9)]
 
 
@@ -47,3 +49,15 @@ def test_rebuilding_takes_each_ones_own_voice(data, tmp_path):
 def test_an_unknown_voice_is_refused(data, tmp_path):
     with pytest.raises(InputError, match="no voice 'nobody'"):
         conversions(data, 6, VOICES, ["nobody"], tmp_path)
+
+
+def test_none_are_taken_where_none_are_asked_for(data, tmp_path):
+    assert conversions(data, 0, VOICES, None, tmp_path) == []
+    with pytest.raises(InputError, match="--count must be 0 or more, not -1"):
+        conversions(data, -1, VOICES, None, tmp_path)
+
+
+def test_a_model_without_voices_is_one_line(data, tmp_path):
+    command = [sys.executable, SCRIPT, data.path, tmp_path / "list.csv", "--voices", tmp_path / "speakers.txt"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "speakers.txt" in done.stderr

@@ -47,3 +47,11 @@ def test_a_model_and_then_its_prior(tiny_exp, tmp_path):
 def test_a_model_without_a_card_does_not_ship(tiny_exp, tmp_path):
     done = ship(tiny_exp / "best", tmp_path / "out")
     assert done.returncode == 2 and "--card" in done.stderr and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--card", "--phones"])
+def test_a_text_that_is_not_there_is_one_line(tiny_exp, tmp_path, option):
+    (tmp_path / "card.md").write_text("# A card\n")
+    done = ship(tiny_exp / "best", tmp_path / "out", "--card", tmp_path / "card.md", option, tmp_path / "absent")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "absent" in done.stderr
+    assert not (tmp_path / "out").exists()
