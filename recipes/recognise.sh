@@ -33,17 +33,11 @@ while [ $# -gt 0 ]; do
 done
 if [ -z "$prepare" ]; then echo "recognise.sh: --prepare NAME is missing; run egs/digits/run.sh" >&2; exit 2; fi
 . "$recipes/setup.sh" metrics
+# shellcheck source=/dev/null
+. "$recipes/tolerate.sh"
 
 sets="$train $test"
 at() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] && printf '\n== stage %s: %s\n' "$1" "$2"; }
-
-# Run a command whose exit code 1 says that some files were left out and the others are done; other codes stop the script.
-tolerate() {
-    local code=0
-    "$@" || code=$?
-    [ "$code" -eq 1 ] || return "$code"
-    echo "recognise.sh: goes on without what was left out by: $*" >&2
-}
 
 if at 1 "prepare"; then
     # Another recipe may have prepared it, and added phone times.

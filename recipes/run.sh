@@ -61,6 +61,8 @@ while [ $# -gt 0 ]; do
 done
 if [ -z "$prepare" ]; then echo "run.sh: --prepare NAME is missing; run one of egs/*/run.sh" >&2; exit 2; fi
 . "$recipes/setup.sh" "$extras"
+# shellcheck source=/dev/null
+. "$recipes/tolerate.sh"
 
 name="${name:-$(basename "$config" .yaml)}"
 exp="exp/$name"
@@ -71,14 +73,6 @@ began=$SECONDS
 at() {
     [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] || return 1
     printf '\n== stage %s: %s (%s s)\n' "$1" "$2" "$((SECONDS - began))"
-}
-
-# Run a command whose exit code 1 says that some files were left out and the others are done; other codes stop the script.
-tolerate() {
-    local code=0
-    "$@" || code=$?
-    [ "$code" -eq 1 ] || return "$code"
-    echo "run.sh: goes on without what was left out by: $*" >&2
 }
 
 # Whether list $1 has nothing under its heading; one that is not there is for its reader to complain about.

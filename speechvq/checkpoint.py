@@ -26,7 +26,7 @@ DEFAULT_MODEL = Path(__file__).parent / "models" / "default"
 PRIOR = "prior"
 WEIGHTS = "model.safetensors"
 # What may lie in a model directory beside the model, and stays true as long as its units do.
-BESIDE = ("card.md", "phones.json", PRIOR)
+BESIDE = ("card.md", "phones.json", f"{PRIOR}/config.yaml", f"{PRIOR}/{WEIGHTS}")
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -91,11 +91,11 @@ def load_prior(path: str | os.PathLike) -> UnitPrior:
 
 
 def _copy_beside(source: Path | None, folder: Path) -> None:
-    for path in [source / name for name in BESIDE] if source else []:
-        if path.is_dir():
-            shutil.copytree(path, folder / path.name)
-        elif path.exists():
-            shutil.copyfile(path, folder / path.name)
+    for name in BESIDE if source else ():
+        # By name, file by file: what else lies there, or is linked to, is not ours to copy.
+        if (source / name).is_file():
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(source / name, folder / name)
 
 
 def _write(folder: Path, config: Config | PriorConfig, state: dict[str, torch.Tensor], half: bool) -> None:

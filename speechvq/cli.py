@@ -7,12 +7,14 @@ import importlib
 import logging
 import os
 import sys
+import traceback
 
 from speechvq.errors import SpeechVQError
 from speechvq.version import VERSION
 
 VERBS = ("train", "encode", "decode", "convert", "enroll", "generate", "score", "demo", "info", "validate", "align", "evaluate", "export", "import", "bench")
 BROKEN_PIPE = 141
+CRASHED = 70
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
         argv: arguments after the program's name; those of the process where left out.
 
     Returns:
-        0 for success, 1 where some of a batch failed, 2 for input that cannot be used.
+        0 for success, 1 where some of a batch failed, 2 for input that cannot be used, 70 for a fault of speechvq's own.
     """
     try:
         code = _run(build_parser().parse_args(argv))
@@ -43,6 +45,10 @@ def _run(args: argparse.Namespace) -> int:
     except (SpeechVQError, OSError) as error:
         print(f"speechvq {args.verb}: {error}", file=sys.stderr)
         return 2
+    except Exception:
+        # Not Python's own 1, which here means that most of a batch is done: recipes go on after that.
+        traceback.print_exc()
+        return CRASHED
     except KeyboardInterrupt:
         print(f"speechvq {args.verb}: interrupted", file=sys.stderr)
         return 130

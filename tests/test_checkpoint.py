@@ -52,9 +52,11 @@ def test_what_lies_beside_comes_along(tiny_exp, copy, tmp_path):
     (copy / "prior").mkdir()
     (copy / "prior" / "config.yaml").write_text("kind: prior\n")
     (copy / "notes.txt").write_text("mine\n")
+    (copy / "prior" / "else").symlink_to("/")
     save_model(tmp_path / "again", load_model(copy), beside=copy)
     assert sorted(p.name for p in (tmp_path / "again").iterdir()) == ["card.md", "config.yaml", "model.safetensors", "prior", "speakers.txt"]
     assert (tmp_path / "again" / "prior" / "config.yaml").read_text() == "kind: prior\n"
+    assert not (tmp_path / "again" / "prior" / "else").exists()
     save_model(copy, load_model(copy), beside=copy)
     assert (copy / "card.md").read_text() == "# tiny\n", "in its own place too"
 

@@ -138,6 +138,12 @@ def test_what_the_system_refuses_is_one_line(recording, model, tmp_path, capsys)
     assert "holds other things" in capsys.readouterr().err and recording.exists()
 
 
+def test_a_crash_is_not_taken_for_a_batch_with_faults(recording, model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("speechvq.codec.Codec.loudness", lambda *given: 1 / 0)
+    assert main(["convert", *model, str(recording), "--speaker", "low", "-o", str(tmp_path / "o.wav")]) == 70
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("options", [["--threads", "0"], ["--seed", "-1"], ["--threads", "two"]])
 def test_numbers_that_cannot_be(recording, model, tmp_path, options, capsys):
     with pytest.raises(SystemExit) as stop:
