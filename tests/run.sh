@@ -3,7 +3,7 @@
 #
 #   ./tests/run.sh              the fast suite, under three minutes on two cores
 #   ./tests/run.sh all          the slow tests too
-#   ./tests/run.sh demo         the demo in a headless browser
+#   ./tests/run.sh demo         the demo, in a headless browser too
 #   ./tests/run.sh -k units     anything else is handed to pytest
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,7 +33,7 @@ case "${1:-fast}" in
         prepare_demo
         shift
         # One server and one browser at a time: these tests are about a page, not about speed.
-        exec python -m pytest -m demo tests/demo "$@"
+        exec python -m pytest tests/demo "$@"
         ;;
     *) exec python -m pytest "$@" ;;
 esac

@@ -100,7 +100,7 @@ def test_takes_tell_the_truth_as_they_are_made(tiny):
     units, gain = tiny.encode_levelled(sweep(1.3))
     messages = [json.loads(m) for m in speak(tiny, units, [("anna", "anna"), ("ben", "ben")], Sampling(3), 20800, gain)]
     assert len({m["job"] for m in messages}) == 1
-    assert [m["takes"][0]["made"] for m in messages[:4]] == [7872, 15872, 20672, 20800]
+    assert [m["takes"][0]["made"] for m in messages[:4]] == [6976, 14976, 19776, 20800]
     assert all(m["takes"][1]["made"] == 0 for m in messages[:4])
     for row, voice in zip(messages[-1]["takes"], ("anna", "ben"), strict=True):
         made = np.frombuffer(base64.b64decode(row["pcm"]), "<i2") / 32767
