@@ -12,10 +12,12 @@ from speechvq.engine import cpu_loop
 from speechvq.engine.base import Engine, EngineState
 from speechvq.engine.cpu_compile import announced
 from speechvq.engine.cpu_loop import PLAN
-from speechvq.engine.cpu_pack import aligned, pack, pack_frames, slot_bytes
+from speechvq.engine.cpu_pack import aligned, pack, pack_frames, round_up, slot_bytes
 from speechvq.engine.cpu_pairing import Pairing
+from speechvq.engine.cpu_slots import SIGNED_PEAK, SIGNED_ZERO
+from speechvq.engine.cpu_sync import LINE
 from speechvq.engine.cpu_vectors import BLOCK
-from speechvq.engine.simd import Float32
+from speechvq.engine.simd import Float32, output_form
 from speechvq.engine.weights import DecoderWeights
 
 
@@ -23,15 +25,12 @@ class Streams(NamedTuple):
     """What B streams carry from sample to sample, and the latest sample's values. R, S, A filled up."""
 
     history: np.ndarray  # uint8 [B, slots, slot bytes]: the rings of all layers, end to end
-    past: np.ndarray  # 32-bit [B, L, 2R], what the past taps give the next sample
+    past: np.ndarray  # float32 [B, L, 2R], what the past taps give the next sample
     x: np.ndarray  # float32 [B, R]
-    z: np.ndarray  # uint8 [B, L, slot bytes]
-    skip_sums: np.ndarray  # 32-bit [B, S]
-    sums: np.ndarray  # 32-bit [B, max(R, S, A)], of the matrix in work
+    z: np.ndarray  # uint8 [B, L, whole cache lines]: slots, whose unit never changes
     skip: np.ndarray  # float32 [B, S]
     hidden: np.ndarray  # float32 [B, S]
     slot: np.ndarray  # uint8 [B, slot bytes], of skip and then hidden
-    units: np.ndarray  # float32 [B], what one unit of that slot is worth
     logits: np.ndarray  # float32 [B, A]
     probabilities: np.ndarray  # float32 [B, A]
     blocks: np.ndarray  # float32 [B, A / BLOCK]
@@ -59,27 +58,26 @@ class FusedEngine(Engine):
 
     def _new_state(self, state: EngineState) -> Streams:
         w, form, B = self._packed, type(self.form), state.batch
-        L, twice = w.gate_scale.shape
-        R, S, A = twice // 2, len(w.skip_bias), len(w.output_bias)
-        sums = np.int32 if form.is_integer else np.float32
+        L, R = self.weights.num_layers, w.embedding.shape[1]
+        S, A = len(w.skip_bias), len(w.output_bias)
+        z = aligned((B, L, round_up(slot_bytes(form, R), LINE)), np.uint8)
+        if form.is_integer:
+            z[..., R : R + 4] = np.frombuffer(np.float32(1 / SIGNED_PEAK).tobytes(), np.uint8)
         return Streams(
             history=aligned((B, int(w.rings[-1]), slot_bytes(form, R)), np.uint8),
-            past=aligned((B, L, 2 * R), sums),
+            past=aligned((B, L, 2 * R), np.float32),
             x=aligned((B, R), np.float32),
-            z=aligned((B, L, slot_bytes(form, R)), np.uint8),
-            skip_sums=aligned((B, S), sums),
-            sums=aligned((B, max(R, S, A)), sums),
+            z=z,
             skip=aligned((B, S), np.float32),
             hidden=aligned((B, S), np.float32),
-            slot=aligned((B, slot_bytes(form, S)), np.uint8),
-            units=aligned((B,), np.float32),
+            slot=aligned((B, slot_bytes(output_form(form), S)), np.uint8),
             logits=aligned((B, A), np.float32),
             probabilities=aligned((B, A), np.float32),
             blocks=aligned((B, A // BLOCK), np.float32),
         )
 
     def _pack_frames(self, conditioning: np.ndarray) -> np.ndarray:
-        return pack_frames(conditioning, self.form.lanes)
+        return pack_frames(conditioning, type(self.form))
 
     def _run(self, state: EngineState, n: int, forced: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
         samples = np.zeros((state.batch, 1 + n), np.int64)  # the one before, then those given or drawn
@@ -149,22 +147,26 @@ class FusedEngine(Engine):
         R, S, A, rows = s.x.shape[1], s.skip.shape[1], s.logits.shape[1], 2 * form.lanes
         plan = np.zeros(1, PLAN)
         arrays = {name: value for name, value in (w._asdict() | s._asdict()).items() if isinstance(value, np.ndarray)}
-        arrays |= {"layer_weights": w.layers, "frames": state.frames, "seeds": state.seeds, "dilations": self.weights.dilations}
-        for name in set(arrays) & set(PLAN.names) - {"layers"}:
+        arrays |= {"frames": state.frames, "seeds": state.seeds, "dilations": self.weights.dilations}
+        for name in set(arrays) & set(PLAN.names):
             plan[name] = arrays[name].ctypes.data
         for name, array, axis in (
-            ("layer_step", w.layers, 0),
+            ("chain_step", w.chain_weights, 0),
+            ("past_step", w.past_weights, 0),
+            ("past_tap_step", w.past_weights, 1),
+            ("skip_step", w.skip_weights, 0),
             ("history_step", s.history, 0),
             ("slot_bytes", s.history, 1),
-            ("sums_step", s.sums, 0),
+            ("z_step", s.z, 1),
             ("slot_step", s.slot, 0),
             ("frames_step", state.frames, 0),
         ):
             plan[name] = array.strides[axis]
         for name, value in (
-            ("layers", len(w.gate_scale)),
+            ("layers", self.weights.num_layers),
             ("past_taps", self.weights.kernel_size - 1),
             ("R", R),
+            ("z_bytes", R * form.activation_bytes),
             ("S", S),
             ("A", A),
             ("num_classes", self.weights.num_classes),
@@ -175,11 +177,8 @@ class FusedEngine(Engine):
             ("A_groups", A // rows),
             ("R_steps", R // form.columns),
             ("S_steps", S // form.columns),
-            ("past_at", w.past_at),
-            ("past_tap_step", w.past_tap_step),
+            ("output_steps", S // output_form(form).columns),
             ("residual_at", w.residual_at),
-            ("skip_at", w.skip_at),
-            ("z_scale", w.z_scale),
             ("hidden_peak", w.hidden_peak),
             ("output_peak", w.output_peak),
             ("start", state.position),
@@ -193,10 +192,10 @@ class FusedEngine(Engine):
     def taps(self, state: EngineState) -> dict[str, np.ndarray]:
         s, w = state.private, self.weights
         form, R, S, A = self.form, w.residual_channels, w.skip_channels, w.num_classes
-        z = s.z.view(np.int16 if form.is_integer else np.float32)[..., :R]
+        z = (s.z[..., :R] - float(SIGNED_ZERO)) / SIGNED_PEAK if form.is_integer else s.z.view(np.float32)[..., :R].copy()
         return {
-            "gated": z / self._packed.z_scale if form.is_integer else z.copy(),
+            "gated": z,
             "skip": s.skip[:, :S].copy(),
-            "hidden": np.maximum(s.hidden[:, :S], 0) / self._packed.hidden_factor,
+            "hidden": np.maximum(s.hidden[:, :S], 0),
             "logits": s.logits[:, :A].copy(),
         }

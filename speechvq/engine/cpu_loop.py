@@ -16,47 +16,46 @@ from numba import njit
 
 from speechvq.engine.cpu_compile import cached, sources_digest
 from speechvq.engine.cpu_draw import keep_nucleus, sharpness, uniform_at
-from speechvq.engine.cpu_kernels import make_add_product
-from speechvq.engine.cpu_sync import give_way, load_acquire, pause, prefetch_to_read, prefetch_to_write, store_release
+from speechvq.engine.cpu_layers import make_add_product, make_gate, make_residual
+from speechvq.engine.cpu_sync import fetch_to_read, fetch_to_write, give_way, load_acquire, pause, store_release
 from speechvq.engine.cpu_vectors import (
     BLOCK,
     block_sums,
     exponentials,
     floats_at,
-    gate,
     integers_at,
     largest,
+    make_rectify,
     put,
-    rectify,
-    residual,
     seeds_at,
-    take,
 )
 
 TILE = 4
-TOGETHER = 10  # layers that one thread tells the other of at once
-AHEAD = 5  # layers by which their memory is asked for in advance
-PAUSES = 16  # between two looks at a counter
+AHEAD = 5  # layers by which memory is asked for in advance
+PAUSES = 3  # between two looks at a counter
 add_product_1, add_product_n = make_add_product(1), make_add_product(TILE)
+add_output_1, add_output_n = make_add_product(1, of_output=True), make_add_product(TILE, of_output=True)
+gate_1, gate_n = make_gate(1), make_gate(TILE)
+residual_1, residual_n = make_residual(1), make_residual(TILE)
+rectify, rectify_hidden = make_rectify(), make_rectify(of_output=True)
 
 # R, S, A are filled up to whole groups; names of arrays stand for their addresses; a step is the bytes from one
 # layer, tap or stream to the next, where that does not follow from the sizes.
 SIZES = ["layers", "past_taps", "R", "S", "A", "num_classes", "hop_length", "rings", "dilations"]
-COUNTS = ["gate_groups", "residual_groups", "S_groups", "A_groups", "R_steps", "S_steps"]  # of the products
+COUNTS = ["gate_groups", "residual_groups", "S_groups", "A_groups", "R_steps", "S_steps", "output_steps"]  # of the products
 WEIGHTS = [
-    *["embedding", "layer_weights", "layer_step", "past_at", "past_tap_step", "residual_at", "skip_at"],
-    *["hidden_weights", "output_weights", "x_scale"],
-    *["gate_scale", "residual_scale", "residual_bias", "skip_scale", "skip_bias"],
-    *["hidden_scale", "hidden_bias", "output_scale", "output_bias"],
+    *["embedding", "chain_weights", "chain_step", "residual_at", "past_weights", "past_step", "past_tap_step"],
+    *["skip_weights", "skip_step"],
+    *["hidden_weights", "output_weights", "residual_bias", "skip_bias", "hidden_bias", "output_bias"],
 ]
 STREAMS = [
-    *["history", "history_step", "slot_bytes", "past", "x", "z", "skip_sums", "sums", "sums_step", "skip", "hidden"],
-    *["slot", "slot_step", "units", "logits", "probabilities", "blocks"],
+    *["history", "history_step", "slot_bytes", "past", "x", "z", "z_step", "z_bytes", "skip", "hidden"],
+    *["slot", "slot_step", "logits", "probabilities", "blocks"],
 ]
 JOB = ["start", "first_frame", "frames", "frames_step", "num_samples", "samples", "seeds", "teacher", "log_probabilities"]
 PLAN = np.dtype(
     [(name, np.int64) for name in SIZES + COUNTS + WEIGHTS + STREAMS + JOB]
-    + [(name, np.float32) for name in ("z_scale", "hidden_peak", "output_peak", "temperature", "top_p", "unused")]
+    + [(name, np.float32) for name in ("hidden_peak", "output_peak", "temperature", "top_p")]
 )
 
 
@@ -74,58 +73,71 @@ def ring_slot(p, cursors, layer, back):
 
 
 @njit(nogil=True)
-def add_product(form, weights, x, dx, sums, dsums, tile, groups, steps):
-    """sums += weights @ x, for `tile` streams."""
+def add_product(form, weights, x, dx, base, dbase, out, dout, tile, groups, steps):
+    """out = base + weights @ x, for `tile` streams."""
     if tile == 1:
-        add_product_1(form, weights, x, dx, sums, dsums, groups, steps)
+        add_product_1(form, weights, x, dx, base, dbase, out, dout, groups, steps)
     else:
-        add_product_n(form, weights, x, dx, sums, dsums, groups, steps)
+        add_product_n(form, weights, x, dx, base, dbase, out, dout, groups, steps)
 
 
 @njit(nogil=True)
 def gate_layer(form, p, cursors, b, tile, frame, layer):
     """z of one layer, for `tile` streams from b on."""
-    row, state = 8 * p.R, p.layers * 8 * p.R
-    x, sums = ring_slot(p, cursors, layer, 0) + b * p.history_step, p.past + b * state + layer * row
-    weights, scale = p.layer_weights + layer * p.layer_step, p.gate_scale + layer * row
-    add_product(form, weights, x, p.history_step, sums, state, tile, p.gate_groups, p.R_steps)
-    for q in range(b, b + tile):
-        here = q * state + layer * row
-        z, frames = p.z + (q * p.layers + layer) * p.slot_bytes, p.frames + frame * p.frames_step
-        gate(form, p.past + here, scale, frames + here, z, p.z_scale, p.R)
+    state = p.layers * 8 * p.R
+    here = b * state + layer * 8 * p.R
+    x, frames = ring_slot(p, cursors, layer, 0) + b * p.history_step, p.frames + frame * p.frames_step
+    z, dz, weights = p.z + (b * p.layers + layer) * p.z_step, p.layers * p.z_step, p.chain_weights + layer * p.chain_step
+    if tile == 1:
+        gate_1(form, weights, x, p.history_step, p.past + here, frames + here, state, z, dz, p.gate_groups, p.R_steps)
+    else:
+        gate_n(form, weights, x, p.history_step, p.past + here, frames + here, state, z, dz, p.gate_groups, p.R_steps)
 
 
 @njit(nogil=True)
 def residual_layer(form, p, cursors, b, tile, layer):
     """The input of layer + 1."""
-    weights, row = p.layer_weights + layer * p.layer_step + p.residual_at, 4 * p.R
-    z, dz = p.z + (b * p.layers + layer) * p.slot_bytes, p.layers * p.slot_bytes
-    add_product(form, weights, z, dz, p.sums + b * p.sums_step, p.sums_step, tile, p.residual_groups, p.R_steps)
-    scale, bias = p.residual_scale + layer * row, p.residual_bias + layer * row
-    slot, x_scale = ring_slot(p, cursors, layer + 1, 0), floats_at(p.x_scale, p.layers)[layer + 1]
-    for q in range(b, b + tile):
-        sums, x = p.sums + q * p.sums_step, p.x + q * row
-        residual(form, sums, scale, bias, x, slot + q * p.history_step, x_scale, p.R)
+    weights, row = p.chain_weights + layer * p.chain_step + p.residual_at, 4 * p.R
+    z, dz, bias = p.z + (b * p.layers + layer) * p.z_step, p.layers * p.z_step, p.residual_bias + layer * row
+    slot = ring_slot(p, cursors, layer + 1, 0) + b * p.history_step
+    x, dslot = p.x + b * row, p.history_step
+    if tile == 1:
+        residual_1(form, weights, z, dz, x, row, bias, slot, dslot, p.residual_groups, p.R_steps)
+    else:
+        residual_n(form, weights, z, dz, x, row, bias, slot, dslot, p.residual_groups, p.R_steps)
 
 
 @njit(nogil=True)
 def skip_layer(form, p, b, tile, layer):
     """Add one layer's z to the skip sums."""
-    z, dz = p.z + (b * p.layers + layer) * p.slot_bytes, p.layers * p.slot_bytes
-    weights, sums = p.layer_weights + layer * p.layer_step + p.skip_at, p.skip_sums + b * 4 * p.S
-    add_product(form, weights, z, dz, sums, 4 * p.S, tile, p.S_groups, p.R_steps)
+    z, dz = p.z + (b * p.layers + layer) * p.z_step, p.layers * p.z_step
+    weights, sums, stride = p.skip_weights + layer * p.skip_step, p.skip + b * 4 * p.S, 4 * p.S
+    base, dbase = (p.skip_bias, 0) if layer == 0 else (sums, stride)
+    add_product(form, weights, z, dz, base, dbase, sums, stride, tile, p.S_groups, p.R_steps)
 
 
 @njit(nogil=True)
 def past_layer(form, p, cursors, b, tile, time, layer):
     """What one layer's past taps give the sample after this one."""
     sums, dsums = p.past + (b * p.layers + layer) * 8 * p.R, p.layers * 8 * p.R
-    weights = p.layer_weights + layer * p.layer_step + p.past_at
+    weights = p.past_weights + layer * p.past_step
     for tap in range(p.past_taps):
         back = (p.past_taps - tap) * integers_at(p.dilations, p.layers)[layer] - 1
         if time >= back:
             x, dx = ring_slot(p, cursors, layer, back) + b * p.history_step, p.history_step
-            add_product(form, weights + tap * p.past_tap_step, x, dx, sums, dsums, tile, p.gate_groups, p.R_steps)
+            taps = weights + tap * p.past_tap_step
+            add_product(form, taps, x, dx, sums, dsums, sums, dsums, tile, p.gate_groups, p.R_steps)
+
+
+@njit(nogil=True)
+def fetch_past(p, cursors, b, tile, layer):
+    """Ask for the activations of `past_layer` in advance: they were written long ago."""
+    if layer < p.layers:
+        for tap in range(p.past_taps):
+            back = (p.past_taps - tap) * integers_at(p.dilations, p.layers)[layer] - 1
+            x = ring_slot(p, cursors, layer, back)
+            for q in range(b, b + tile):
+                fetch_to_read(x + q * p.history_step, p.slot_bytes)
 
 
 @njit(nogil=True)
@@ -133,26 +145,24 @@ def enter(form, p, cursors, b, i):
     """Embed the previous sample as the first layer's input."""
     previous = integers_at(p.samples + b * 8 * (p.num_samples + 1), p.num_samples + 1)[i]
     slot = ring_slot(p, cursors, 0, 0) + b * p.history_step
-    put(form, p.embedding + previous * 4 * p.R, p.x + b * 4 * p.R, slot, floats_at(p.x_scale, 1)[0], p.R)
+    put(form, p.embedding + previous * 4 * p.R, p.x + b * 4 * p.R, slot, p.R)
 
 
 @njit(nogil=True)
 def finish(form, p, b, tile, i):
     """From the skip sums to the sample."""
-    slot, sums = p.slot + b * p.slot_step, p.sums + b * p.sums_step
-    units = floats_at(p.units, b + tile)
+    slot, row, hidden = p.slot + b * p.slot_step, 4 * p.S, p.hidden + b * 4 * p.S
     for q in range(b, b + tile):
-        skip = p.skip + q * 4 * p.S
-        take(form, p.skip_sums + q * 4 * p.S, p.skip_scale, np.float32(1), p.skip_bias, skip, p.S)
-        units[q] = rectify(form, skip, p.slot + q * p.slot_step, p.hidden_peak, p.S)
-    add_product(form, p.hidden_weights, slot, p.slot_step, sums, p.sums_step, tile, p.S_groups, p.S_steps)
+        rectify(form, p.skip + q * row, p.slot + q * p.slot_step, p.hidden_peak, p.S)
+    add_product(form, p.hidden_weights, slot, p.slot_step, p.hidden_bias, 0, hidden, row, tile, p.S_groups, p.S_steps)
     for q in range(b, b + tile):
-        hidden = p.hidden + q * 4 * p.S
-        take(form, p.sums + q * p.sums_step, p.hidden_scale, units[q], p.hidden_bias, hidden, p.S)
-        units[q] = rectify(form, hidden, p.slot + q * p.slot_step, p.output_peak, p.S)
-    add_product(form, p.output_weights, slot, p.slot_step, sums, p.sums_step, tile, p.A_groups, p.S_steps)
+        rectify_hidden(form, p.hidden + q * row, p.slot + q * p.slot_step, p.output_peak, p.S)
+    logits, bias = p.logits + b * 4 * p.A, p.output_bias
+    if tile == 1:
+        add_output_1(form, p.output_weights, slot, p.slot_step, bias, 0, logits, 4 * p.A, p.A_groups, p.output_steps)
+    else:
+        add_output_n(form, p.output_weights, slot, p.slot_step, bias, 0, logits, 4 * p.A, p.A_groups, p.output_steps)
     for q in range(b, b + tile):
-        take(form, p.sums + q * p.sums_step, p.output_scale, units[q], p.output_bias, p.logits + q * 4 * p.A, p.A)
         end(form, p, q, i)
 
 
@@ -220,8 +230,17 @@ def advance(p, cursors):
 
 
 @njit(nogil=True)
+def tile_at(b, last):
+    """How many streams from b on go through a matrix together."""
+    return TILE if b + TILE <= last else 1
+
+
+@njit(nogil=True)
 def run_alone(form, p, first, last):
-    """All samples of the streams from `first` to before `last`."""
+    """All samples of the streams from `first` to before `last`.
+
+    Each kind of matrix is read through all layers before the next kind, in the order of memory.
+    """
     cursors = begin(p)
     for i in range(p.num_samples):
         time = p.start + i
@@ -231,16 +250,27 @@ def run_alone(form, p, first, last):
         for layer in range(p.layers):
             b = first
             while b < last:
-                tile = TILE if b + TILE <= last else 1
+                tile = tile_at(b, last)
                 gate_layer(form, p, cursors, b, tile, frame, layer)
-                past_layer(form, p, cursors, b, tile, time, layer)  # needs no z: fills the wait for the gate
                 if layer < p.layers - 1:
                     residual_layer(form, p, cursors, b, tile, layer)
+                b += tile
+        for layer in range(p.layers):
+            b = first
+            while b < last:
+                tile = tile_at(b, last)
+                fetch_past(p, cursors, b, tile, layer + AHEAD)
+                past_layer(form, p, cursors, b, tile, time, layer)
+                b += tile
+        for layer in range(p.layers):
+            b = first
+            while b < last:
+                tile = tile_at(b, last)
                 skip_layer(form, p, b, tile, layer)
                 b += tile
         b = first
         while b < last:
-            tile = TILE if b + TILE <= last else 1
+            tile = tile_at(b, last)
             finish(form, p, b, tile, i)
             b += tile
         advance(p, cursors)
@@ -269,8 +299,8 @@ def wait_for(address, value):
 def run_chain(form, p, share, layers_done, samples_done):
     """One stream's gates and residuals, and the past taps from layer `share` on while the sample is drawn.
 
-    A line of memory that the other thread has read must be fetched back before it is written: so z is told
-    of only every few layers, and its lines are asked for well before.
+    A line of memory that the other thread has read must be fetched back before it is written: so z's lines are
+    asked for well before, and it is told of seldom at first, more often towards the end, for which the other waits.
     """
     cursors = begin(p)
     for i in range(p.num_samples):
@@ -279,17 +309,15 @@ def run_chain(form, p, share, layers_done, samples_done):
         enter(form, p, cursors, 0, i)
         frame = time // p.hop_length - p.first_frame
         for layer in range(p.layers):
-            ahead = p.z + (layer + AHEAD) % p.layers * p.slot_bytes
-            for line in range(0, p.slot_bytes, 64):
-                prefetch_to_write(ahead + line)
+            fetch_to_write(p.z + (layer + AHEAD) % p.layers * p.z_step, p.z_bytes)
             gate_layer(form, p, cursors, 0, 1, frame, layer)
-            if layer % TOGETHER == TOGETHER - 1 or layer >= p.layers - 2:
+            left = p.layers - 1 - layer
+            if left & (left - 1) == 0:
                 store_release(layers_done, i * p.layers + layer + 1)
-            if layer % TOGETHER == TOGETHER - 2:
-                prefetch_to_write(layers_done)
             if layer < p.layers - 1:
                 residual_layer(form, p, cursors, 0, 1, layer)
         for layer in range(share, p.layers):
+            fetch_past(p, cursors, 0, 1, layer + AHEAD)
             past_layer(form, p, cursors, 0, 1, time, layer)
         advance(p, cursors)
 
@@ -304,9 +332,7 @@ def run_side(form, p, share, layers_done, samples_done):
         for layer in range(p.layers):
             if ready <= i * p.layers + layer:
                 ready = wait_for(layers_done, i * p.layers + layer + 1)
-                here = p.z + layer * p.slot_bytes
-                for line in range(0, (ready - i * p.layers - layer) * p.slot_bytes, 64):
-                    prefetch_to_read(here + line)
+                fetch_to_read(p.z + layer * p.z_step, (ready - i * p.layers - layer) * p.z_step)
             skip_layer(form, p, 0, 1, layer)
             if layer < share:
                 past_layer(form, p, cursors, 0, 1, time, layer)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from speechvq.engine.cpu_kernels import PANELS, SUM_BYTES
+from speechvq.engine.cpu_kernels import PANELS
+from speechvq.engine.cpu_slots import SIGNED_ZERO, UNIT_BYTES, UNSIGNED_PEAK
+from speechvq.engine.cpu_sync import LINE
 from speechvq.engine.cpu_vectors import LOG2E
-from speechvq.engine.simd import Float32
+from speechvq.engine.simd import Float32, Int8, output_form, parts
 from speechvq.engine.weights import DecoderWeights
 
-INT16 = 32767
-INT32 = 2**31 - 1
+INT16, INT32 = 2**15 - 1, 2**31 - 1
+WORD_PEAK = 2047  # of a 16-bit weight: leaves the activations about as many bits
 NEVER = -1e30  # the logit of classes that only fill up a vector
 
 
@@ -21,30 +22,20 @@ class FusedWeights(NamedTuple):
     """Everything that a sample needs and no sample changes. R, S, A are here those filled up to whole groups."""
 
     embedding: np.ndarray  # float32 [A, R]
-    layers: np.ndarray  # uint8 [L, bytes]: current tap, past taps (oldest first), residual, skip, as they are read
+    chain_weights: np.ndarray  # uint8 [L, bytes]: current tap, residual (the last layer's is zero)
+    past_weights: np.ndarray  # uint8 [L, K-1, bytes], oldest tap first
+    skip_weights: np.ndarray  # uint8 [L, bytes]
     hidden_weights: np.ndarray  # uint8 [bytes]
     output_weights: np.ndarray  # uint8 [bytes]
-    gate_scale: np.ndarray  # float32 [L, 2R], what one unit of an integer sum is worth; so all `scale`
-    residual_scale: np.ndarray  # float32 [L, R]
     residual_bias: np.ndarray  # float32 [L, R]
-    skip_scale: np.ndarray
-    skip_bias: np.ndarray
-    hidden_scale: np.ndarray
-    hidden_bias: np.ndarray
-    hidden_factor: np.ndarray  # float32 [S, not filled up], what hidden units are multiplied by (see `easily_rounded`)
-    output_scale: np.ndarray
-    output_bias: np.ndarray
-    x_scale: np.ndarray  # float32 [L], units of an activation to 1
-    z_scale: float  # units of a z to 1
-    hidden_peak: float  # the most units that an activation may have, lest a sum overflow
+    skip_bias: np.ndarray  # float32 [S]
+    hidden_bias: np.ndarray  # float32 [S]
+    output_bias: np.ndarray  # float32 [A]
+    hidden_peak: float  # the integer that the largest activation before a matrix becomes
     output_peak: float
-    past_at: int  # where in a layer's bytes the past taps begin, and so on
-    past_tap_step: int
-    residual_at: int
-    skip_at: int
+    residual_at: int  # where in a layer's bytes the residual matrix begins
     dilations: np.ndarray
     rings: np.ndarray  # int64 [L+1], where each layer's ring of slots begins
-
 
 
 def round_up(n: int, multiple: int) -> int:
@@ -55,14 +46,14 @@ def round_up(n: int, multiple: int) -> int:
 def aligned(shape: tuple[int, ...], dtype: type) -> np.ndarray:
     """Zeros that begin at a whole cache line."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
+    raw = np.zeros(size + LINE, np.uint8)
+    start = -raw.ctypes.data % LINE
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
 def slot_bytes(form: type[Float32], channels: int) -> int:
     """What the activations of so many channels take."""
-    return 2 * channels + SUM_BYTES if form.is_integer else 4 * channels
+    return form.activation_bytes * channels + (UNIT_BYTES if form.is_integer else 0)
 
 
 def gate_groups(rows: np.ndarray, channels: int, lanes: int) -> np.ndarray:
@@ -82,76 +73,74 @@ def plain_groups(rows: np.ndarray, channels: int, lanes: int) -> np.ndarray:
     return filled.reshape(*outer, channels // (2 * lanes), 2, lanes, n)
 
 
-def in_panels(form: type[Float32], groups: np.ndarray, columns: int) -> np.ndarray:
-    """One matrix as bytes: panels of groups, in each the columns in order, in each column its groups."""
-    count, _, lanes, given = groups.shape
-    filled = np.zeros((count, 2, lanes, columns), groups.dtype)
-    filled[..., :given] = groups
-    if form.is_integer:
-        low, high = filled[:, 0].astype(np.int16), filled[:, 1].astype(np.int16)
-        cells = ((high << 8) | (low + 128)).reshape(count, lanes, columns // 2, 2).transpose(0, 2, 1, 3)
+def with_columns(groups: np.ndarray, columns: int) -> np.ndarray:
+    """[..., n] -> [..., columns], filled up with zeros."""
+    filled = np.zeros((*groups.shape[:-1], columns), groups.dtype)
+    filled[..., : groups.shape[-1]] = groups
+    return filled
+
+
+class Rounded(NamedTuple):
+    """A matrix in a form's numbers."""
+
+    groups: np.ndarray  # [groups, 2, lanes, columns]
+    starts: np.ndarray | None  # int32 [groups, 2, lanes], what an integer form's sums start from
+    scales: np.ndarray | None  # float32 [groups, 2, lanes], what one unit of a weight is worth
+
+
+def quantise(form: type[Float32], groups: np.ndarray, zero: int = 0) -> Rounded:
+    """Round each row to integers, in an integer form.
+
+    8-bit weights are multiplied with unsigned activations up to 255, and four products are added in 16 bits (see
+    `simd.multiply_add`): so those of one sign among each four that meet may hold no more than 128.
+
+    Args:
+        form: how numbers are held; a float form changes nothing.
+        groups: float [groups, 2, lanes, n], n whole steps.
+        zero: what stands for 0 among the activations.
+
+    Returns:
+        The matrix.
+    """
+    if not form.is_integer:
+        return Rounded(groups, None, None)
+    largest = np.abs(groups).max(-1)
+    if issubclass(form, Int8):
+        meeting = groups.reshape(*groups.shape[:-1], -1, 2, 2, 2)  # of 8 columns 0, 1, 4, 5 and 2, 3, 6, 7
+        of_one_sign = np.maximum(*(np.maximum(sign * meeting, 0).sum((-3, -1)).max((-2, -1)) for sign in (1, -1)))
+        scale = np.maximum(of_one_sign / (128 - 4 * 0.5), largest / 127)  # each of the four may be rounded up
     else:
-        kind = np.float16 if form.weight_bytes == 2 else np.float32
-        cells = filled.astype(kind).transpose(0, 3, 1, 2)
+        scale = largest / WORD_PEAK
+    scale = np.where(scale > 0, scale, 1).astype(np.float32)
+    rounded = np.rint(groups / scale[..., None]).astype(np.int32)
+    return Rounded(rounded, (-zero * rounded.sum(-1)).astype(np.int32), scale)
+
+
+def word_peak(rounded: np.ndarray) -> float:
+    """The largest 16-bit activation that no sum of a matrix can overflow with."""
+    return float(min(INT16, INT32 // max(int(np.abs(rounded).sum(-1).max()), 1)))
+
+
+def in_panels(form: type[Float32], matrix: Rounded) -> np.ndarray:
+    """One matrix as bytes: panels of groups; in each the starts, the columns in order (in each its groups), the scales."""
+    count, _, lanes, columns = matrix.groups.shape
+    kind = {1: np.int8, 2: np.int16 if form.is_integer else np.float16, 4: np.float32}[form.weight_bytes]
+    steps, each = columns // form.columns, parts(form)
+    cells = matrix.groups.astype(kind).reshape(count, 2, lanes, steps, each, -1).transpose(3, 0, 1, 4, 2, 5)
     pieces, first = [], 0
     for size in PANELS:
         while count - first >= size:
-            pieces.append(np.swapaxes(cells[first : first + size], 0, 1).reshape(-1).view(np.uint8))
+            panel = slice(first, first + size)
+            rows = [cells[:, panel]]
+            if form.is_integer:
+                rows = [matrix.starts[panel], *rows, matrix.scales[panel]]
+            pieces += [np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in rows]
             first += size
     return np.concatenate(pieces)
 
 
-def quantise(form: type[Float32], groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Round each row to integers within 127, in an integer form.
-
-    Args:
-        form: how numbers are held; a float form changes nothing.
-        groups: [..., groups, 2, lanes, n]; leading axes share a row's scale, as they share its sum.
-
-    Returns:
-        The rows, the scale of each [groups, 2, lanes], and the largest activation that no sum can overflow with.
-    """
-    if not form.is_integer:
-        return groups, np.ones(groups.shape[-4:-1], np.float32), 1.0
-    outer = tuple(range(groups.ndim - 4))
-    largest = np.abs(groups).max(axis=(*outer, -1))
-    scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
-    rounded = np.rint(groups / scale[..., None]).astype(np.int32)
-    most = np.abs(rounded).sum(axis=(*outer, -1)).max()
-    return rounded, scale, float(min(INT16, INT32 // max(int(most), 1)))
-
-
-def easily_rounded(weights: DecoderWeights) -> tuple[DecoderWeights, np.ndarray]:
-    """The same network with an output matrix that loses less when its rows are rounded.
-
-    The softmax does not see what all classes have in common, so each column's mean is taken out; and
-    as relu passes a positive factor on, a hidden unit takes over half (in decibels) of its column's size.
-
-    Args:
-        weights: the decoder's weights.
-
-    Returns:
-        The decoder, whose logits lack what all classes of a sample have in common, and what its hidden
-        units are multiplied by, float32 [S].
-    """
-    output = weights.output - weights.output.mean(0)
-    largest = np.abs(output).max(0)
-    factor = np.sqrt(np.where(largest > 0, largest, 1)).astype(np.float32)
-    changed = replace(
-        weights,
-        hidden=weights.hidden * factor[:, None],
-        hidden_bias=weights.hidden_bias * factor,
-        output=output / factor,
-        output_bias=weights.output_bias - weights.output_bias.mean(),
-    )
-    return changed, factor
-
-
 def pack(weights: DecoderWeights, form: type[Float32]) -> FusedWeights:
-    """Lay a decoder's weights out for the kernels.
-
-    The factors of the gate's powers of 2 go into its rows; a bound of each layer's input, from the
-    weights alone, sets its scale, so that no input whatever can overflow.
+    """Lay a decoder's weights out for the kernels; the factors of the gate's powers of 2 go into its rows.
 
     Args:
         weights: the decoder's weights.
@@ -160,16 +149,11 @@ def pack(weights: DecoderWeights, form: type[Float32]) -> FusedWeights:
     Returns:
         The packed weights.
     """
-    w, hidden_factor = easily_rounded(weights) if form.is_integer else (weights, np.ones(weights.skip_channels, np.float32))
-    lanes = form.lanes
-    L, K = w.num_layers, w.kernel_size
+    w, lanes = weights, form.lanes
     R, S, A = (round_up(n, 2 * lanes) for n in (w.residual_channels, w.skip_channels, w.num_classes))
 
-    def each(groups: np.ndarray, columns: int) -> np.ndarray:
-        """in_panels over the leading axes."""
-        outer = groups.shape[:-4]
-        rows = [in_panels(form, matrix, columns) for matrix in groups.reshape(-1, *groups.shape[-4:])]
-        return np.array(rows, np.uint8).reshape(*outer, -1)
+    def packed(groups: np.ndarray, columns: int, zero: int = SIGNED_ZERO) -> np.ndarray:
+        return in_panels(form, quantise(form, with_columns(groups, columns), zero))
 
     def filled(vector: np.ndarray, size: int, value: float = 0) -> np.ndarray:
         out = aligned((*vector.shape[:-1], size), np.float32)
@@ -177,78 +161,45 @@ def pack(weights: DecoderWeights, form: type[Float32]) -> FusedWeights:
         out[..., : vector.shape[-1]] = vector
         return out
 
-    gates = [quantise(form, gate_groups(w.gate[l] * _gate_factors(w)[:, None], R, lanes)) for l in range(L)]  # noqa: E741
-    gate_rows = np.array([rows for rows, _, _ in gates])
-    residuals = [quantise(form, plain_groups(matrix, R, lanes)) for matrix in w.residual]
-    skip_rows, skip_scale, skip_peak = quantise(form, plain_groups(w.skip, S, lanes))
-    hidden_rows, hidden_scale, hidden_peak = quantise(form, plain_groups(w.hidden, S, lanes))
-    output_rows, output_scale, output_peak = quantise(form, plain_groups(w.output, A, lanes))
-    z_scale = min([skip_peak, *(peak for _, _, peak in residuals)])
-    x_scale = np.ones(L, np.float32)
-    if form.is_integer:
-        bounds = _input_bounds(w, [(rows, scale) for rows, scale, _ in residuals])
-        x_scale[:] = [0.999 * peak / bound for (_, _, peak), bound in zip(gates, bounds, strict=True)]
-        skip_scale = skip_scale / z_scale
-
-    current = each(gate_rows[:, -1], R)
-    past = each(gate_rows[:, :-1], R)
-    residual = np.zeros((L, current.shape[1] // 2), np.uint8)
-    if L > 1:
-        residual[:-1] = each(np.array([rows for rows, _, _ in residuals]), R)
-    blocks = [current, past.reshape(L, -1), residual, each(skip_rows, R)]
-    starts = np.cumsum([block.shape[1] for block in blocks])
-    scales = np.array([scale.ravel() for _, scale, _ in residuals] or np.zeros((0, R))) / z_scale
-    spans = (K - 1) * w.dilations + 1
+    factors = gate_factors(form, w.residual_channels)[:, None]
+    taps = np.array([[packed(gate_groups(tap * factors, R, lanes), R) for tap in taps] for taps in w.gate])
+    residuals = np.concatenate([w.residual, np.zeros_like(w.gate[:1, 0, : w.residual_channels])])
+    residuals = np.array([packed(plain_groups(matrix, R, lanes), R) for matrix in residuals])
+    skips = np.array([packed(plain_groups(matrix, S, lanes), R) for matrix in w.skip])
+    hidden = packed(plain_groups(w.hidden, S, lanes), S, zero=0)
+    last = output_form(form)
+    output = quantise(last, with_columns(plain_groups(w.output, A, lanes), S))
+    spans = (w.kernel_size - 1) * w.dilations + 1
     return FusedWeights(
         embedding=filled(w.embedding, R),
-        layers=_copied(np.concatenate(blocks, axis=1)),
-        hidden_weights=_copied(each(hidden_rows, S)),
-        output_weights=_copied(each(output_rows, S)),
-        gate_scale=filled(np.array([s.ravel() for _, s, _ in gates]) / x_scale[:, None], 2 * R),
-        residual_scale=filled(scales, R),
+        chain_weights=_copied(np.concatenate([taps[:, -1], residuals], axis=1)),
+        past_weights=_copied(taps[:, :-1]),
+        skip_weights=_copied(skips),
+        hidden_weights=_copied(hidden),
+        output_weights=_copied(in_panels(last, output)),
         residual_bias=filled(w.residual_bias, R),
-        skip_scale=filled(skip_scale.ravel(), S),
         skip_bias=filled(w.skip_bias, S),
-        hidden_scale=filled(hidden_scale.ravel(), S),
         hidden_bias=filled(w.hidden_bias, S),
-        hidden_factor=hidden_factor,
-        output_scale=filled(output_scale.ravel(), A),
         output_bias=filled(w.output_bias, A, NEVER),
-        x_scale=x_scale,
-        z_scale=z_scale,
-        hidden_peak=hidden_peak,
-        output_peak=output_peak,
-        past_at=int(starts[0]),
-        past_tap_step=past.shape[2],
-        residual_at=int(starts[1]),
-        skip_at=int(starts[2]),
+        hidden_peak=float(UNSIGNED_PEAK),
+        output_peak=word_peak(output.groups) if last.is_integer else 1.0,
+        residual_at=taps.shape[-1],
         dilations=w.dilations,
         rings=np.concatenate([[0], np.cumsum(spans)]).astype(np.int64),
     )
 
 
-def pack_frames(conditioning: np.ndarray, lanes: int) -> np.ndarray:
+def pack_frames(conditioning: np.ndarray, form: type[Float32]) -> np.ndarray:
     """Conditioning [B, L, 2R, n] -> float32 [n, B, L, 2R], rows ordered and scaled as the gate's."""
     B, L, twice, n = conditioning.shape
-    R = round_up(twice // 2, 2 * lanes)
-    factors = np.repeat(np.float32([-2 * LOG2E, -LOG2E]), twice // 2)
-    groups = gate_groups(conditioning * factors[:, None], R, lanes)
+    R = round_up(twice // 2, 2 * form.lanes)
+    groups = gate_groups(conditioning * gate_factors(form, twice // 2)[:, None], R, form.lanes)
     return np.ascontiguousarray(np.moveaxis(groups.reshape(B, L, 2 * R, n), -1, 0))
 
 
-def _gate_factors(weights: DecoderWeights) -> np.ndarray:
-    return np.repeat(np.float32([-2 * LOG2E, -LOG2E]), weights.residual_channels)
-
-
-def _input_bounds(weights: DecoderWeights, residuals: list[tuple[np.ndarray, np.ndarray]]) -> list[float]:
-    """What no layer's input can exceed, z being within -1..1."""
-    bound = np.abs(weights.embedding).max(axis=0)
-    bounds = [bound.max()]
-    for (rows, scale), bias in zip(residuals, weights.residual_bias, strict=True):
-        step = (np.abs(rows).sum(-1) * scale).ravel()[: len(bound)]
-        bound = bound + step * 1.001 + np.abs(bias)
-        bounds.append(bound.max())
-    return [max(float(bound), 1e-6) for bound in bounds]
+def gate_factors(form: type[Float32], channels: int) -> np.ndarray:
+    """What the tanh's and the sigmoid's rows are multiplied with, float32 [2R]: see the gates of `cpu_layers`."""
+    return np.repeat(np.float32((1, 0.5) if form.is_integer else (-2 * LOG2E, -LOG2E)), channels)
 
 
 def _copied(array: np.ndarray) -> np.ndarray:

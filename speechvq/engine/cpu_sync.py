@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from speechvq.engine.simd import I8, I32, I64
 
+LINE = 64  # bytes that cores move together
 
 @intrinsic
 def load_acquire(context, address):
@@ -73,3 +74,17 @@ def _make_prefetch(write: int):
 
 
 prefetch_to_read, prefetch_to_write = _make_prefetch(0), _make_prefetch(1)
+
+
+@njit(nogil=True)
+def fetch_to_read(address, size):
+    """Ask for some memory in advance."""
+    for line in range(0, size, LINE):
+        prefetch_to_read(address + line)
+
+
+@njit(nogil=True)
+def fetch_to_write(address, size):
+    """Ask for some memory in advance, and for other cores to give it up."""
+    for line in range(0, size, LINE):
+        prefetch_to_write(address + line)

@@ -17,9 +17,11 @@ binding.initialize_native_asmparser()  # for the one instruction that is written
 I8, I16, I32, I64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 F16, F32 = ir.HalfType(), ir.FloatType()
 ROUND = 12582912.0  # 1.5 * 2^23: adding it leaves the nearest integer in the low bits of a float32
-ROUND_BITS = 0x4B400000
 # 2^f for |f| <= 1/2: Chebyshev interpolation of degree 6, relative error 1.9e-8
 EXP2 = (1.0, 0.69314718, 0.24022651, 0.05550327, 0.00961806, 0.00134004, 0.00015461)
+
+# tanh(x) for |x| <= TANH_END as x (1 + n0 x^2 + n1 x^4) / (1 + d0 x^2 + d1 x^4): least squares of high powers, error below 8e-5
+TANH_END, TANH_NUMERATOR, TANH_DENOMINATOR = 5.2, (0.10204059, 0.00065746623), (0.43507361, 0.012695729)
 
 
 class Float32(NamedTuple):
@@ -30,6 +32,7 @@ class Float32(NamedTuple):
     is_integer = False
     columns = 1  # of the matrix, taken in one step
     weight_bytes = 4
+    activation_bytes = 4
 
 
 class Float16(Float32):
@@ -39,28 +42,61 @@ class Float16(Float32):
     weight_bytes = 2
 
 
-class Int8(Float32):
-    """int8 weights, two rows to a 16-bit lane; int16 activations; exact int32 sums."""
+class Int16(Float32):
+    """16-bit weights and activations, exact int32 sums: how the integer forms hold the output matrix."""
 
-    precision = "int8"
+    precision = "int16"
     is_integer = True
     columns = 2
+    weight_bytes = 2
+    activation_bytes = 2
+    word_product = "llvm.x86.avx2.pmadd.wd"
+    fused_product = None  # the instruction that multiplies and adds, where there is one
+
+
+class Int8(Int16):
+    """8-bit weights and activations, exact int32 sums: weights are such that four products fit into 16 bits."""
+
+    precision = "int8"
+    columns = 8
     weight_bytes = 1
-    pair_product = "llvm.x86.avx2.pmadd.wd"
-    adds_products = False
+    activation_bytes = 1
+    byte_product = "llvm.x86.avx2.pmadd.ub.sw"
+    output = Int16
+
+
+class Int16Wide(Int16):
+    """`Int16` in 512-bit vectors."""
+
+    lanes = 16
+    word_product = "llvm.x86.avx512.pmaddw.d.512"
 
 
 class Int8Wide(Int8):
     """`Int8` in 512-bit vectors."""
 
     lanes = 16
-    pair_product = "llvm.x86.avx512.pmaddw.d.512"
+    word_product = Int16Wide.word_product
+    byte_product = "llvm.x86.avx512.pmaddubs.w.512"
+    output = Int16Wide
+
+
+class Int16Vnni(Int16Wide):
+    """`Int16Wide` where one instruction multiplies and adds."""
+
+    fused_product = "vpdpwssd"
 
 
 class Int8Vnni(Int8Wide):
-    """`Int8Wide` where one instruction, vpdpwssd, multiplies and adds."""
+    """`Int8Wide` where one instruction multiplies and adds."""
 
-    adds_products = True
+    fused_product = "vpdpbusd"
+    output = Int16Vnni
+
+
+def output_form(form: type[Float32]) -> type[Float32]:
+    """How a form holds the output matrix."""
+    return getattr(form, "output", form)
 
 
 def vector(kind: ir.Type, lanes: int) -> ir.VectorType:
@@ -138,10 +174,32 @@ def fold(b: ir.IRBuilder, x, combine) -> ir.Value:
     return b.extract_element(x, ir.Constant(I32, 0))
 
 
+def join(b: ir.IRBuilder, vectors: list[ir.Value]) -> ir.Value:
+    """Some vectors, a power of 2, as one: what is done to it is done to all of them in step."""
+    while len(vectors) > 1:
+        both = range(2 * vectors[0].type.count)
+        order = ir.Constant(vector(I32, len(both)), list(both))
+        vectors = [b.shuffle_vector(x, y, order) for x, y in zip(vectors[::2], vectors[1::2], strict=True)]
+    return vectors[0]
+
+
+def split(b: ir.IRBuilder, x, pieces: int) -> list[ir.Value]:
+    """What `join` joined."""
+    lanes = x.type.count // pieces
+    undefined = ir.Constant(x.type, ir.Undefined)
+    orders = [list(range(first, first + lanes)) for first in range(0, x.type.count, lanes)]
+    return [b.shuffle_vector(x, undefined, ir.Constant(vector(I32, lanes), order)) for order in orders]
+
+
+def clamp(b: ir.IRBuilder, x, low: float, high: float) -> ir.Value:
+    """x held within low..high."""
+    return minimum(b, maximum(b, x, constant(x.type, low)), constant(x.type, high))
+
+
 def exp2(b: ir.IRBuilder, x) -> ir.Value:
     """2^x, x held within -126..60; relative error below 1e-7."""
     kind, bits = x.type, vector(I32, x.type.count)
-    x = minimum(b, maximum(b, x, constant(kind, -126.0)), constant(kind, 60.0))
+    x = clamp(b, x, -126.0, 60.0)
     shifted = b.fadd(x, constant(kind, ROUND))
     fraction = b.fsub(x, b.fsub(shifted, constant(kind, ROUND)))
     c = [constant(kind, value) for value in EXP2]
@@ -153,43 +211,64 @@ def exp2(b: ir.IRBuilder, x) -> ir.Value:
     return b.bitcast(b.add(b.bitcast(power, bits), exponent), kind)
 
 
-def nearest(b: ir.IRBuilder, x, scale) -> ir.Value:
-    """x * scale rounded to the nearest integer, as int32 with ROUND_BITS added; below 2^22 in size."""
-    return b.bitcast(fma(b, x, scale, constant(x.type, ROUND)), vector(I32, x.type.count))
+def tanh_fraction(b: ir.IRBuilder, x) -> tuple[ir.Value, ir.Value]:
+    """Numerator and denominator, the latter at least 1, of tanh(x) within 1e-4."""
+    x = clamp(b, x, -TANH_END, TANH_END)
+    square, one = b.fmul(x, x), constant(x.type, 1.0)
+
+    def polynomial(first: float, second: float):
+        return fma(b, fma(b, constant(x.type, second), square, constant(x.type, first)), square, one)
+
+    return b.fmul(x, polynomial(*TANH_NUMERATOR)), polynomial(*TANH_DENOMINATOR)
 
 
-def multiply_add(b: ir.IRBuilder, form: type[Float32], total, weights, activations) -> ir.Value:
-    """total + weights * activations; for the integer forms over pairs of int16."""
+def nearest(b: ir.IRBuilder, x, scale, zero: int = 0) -> ir.Value:
+    """x * scale + zero rounded to the nearest integer, in the low bits of an int32; below 2^22 in size."""
+    return b.bitcast(fma(b, x, scale, constant(x.type, ROUND + zero)), vector(I32, x.type.count))
+
+
+def multiply_add(b: ir.IRBuilder, form: type[Float32], total, weights: list, activations: list) -> ir.Value:
+    """total + weights * activations, of one step."""
     if not form.is_integer:
-        return fma(b, weights, activations, total)
-    if form.adds_products:
-        # As assembly, since LLVM takes its own intrinsic apart again where it believes latency to matter most.
-        kind = ir.FunctionType(total.type, [total.type, weights.type, activations.type])
-        return b.asm(kind, "vpdpwssd $3, $2, $0", "=v,0,v,v", (total, weights, activations), False)
-    return b.add(total, call(b, form.pair_product, total.type, weights, activations))
-
-
-def broadcast(b: ir.IRBuilder, form: type[Float32], address) -> ir.Value:
-    """The activations of one step, a float32 or a pair of int16, in every lane."""
-    if form.is_integer:
-        return b.bitcast(splat(b, load(b, I32, address), form.lanes), vector(I16, 2 * form.lanes))
-    return splat(b, load(b, F32, address), form.lanes)
-
-
-def load_weights(b: ir.IRBuilder, form: type[Float32], address, at: int) -> tuple[ir.Value, ir.Value]:
-    """One step's weights of a group of 2 * lanes rows: those of the low rows, and of the high ones.
-
-    In an integer form a 16-bit lane holds 256 * high + (low + 128): the low rows' sum comes out of the
-    lane as it is, less 256 times the high rows' sum and 128 times that of the activations.
-    """
-    lanes = form.lanes
-    if form.is_integer:
-        kind = vector(I16, 2 * lanes)
-        both = load(b, kind, address, at, align=4 * lanes)
-        return both, b.ashr(both, constant(kind, 8))
-    size = lanes * form.weight_bytes
-    kind = vector(F16 if form.weight_bytes == 2 else F32, lanes)
-    pair = [load(b, kind, address, at + half * size, align=size) for half in (0, 1)]
+        return fma(b, weights[0], activations[0], total)
+    if form.fused_product:
+        for w, x in zip(weights, activations, strict=True):
+            # As assembly, since LLVM takes its own intrinsic apart again where it believes latency to matter most.
+            kind = ir.FunctionType(total.type, [total.type] * 3)
+            words = [total] + [b.bitcast(part, total.type) for part in (x, w)]
+            total = b.asm(kind, f"{form.fused_product} $3, $2, $0", "=v,0,v,v", words, False)
+        return total
     if form.weight_bytes == 2:
-        pair = [b.fpext(half, vector(F32, lanes)) for half in pair]
-    return pair[0], pair[1]
+        return b.add(total, call(b, form.word_product, total.type, weights[0], activations[0]))
+    words = vector(I16, 2 * form.lanes)
+    pairs = [call(b, form.byte_product, words, x, w) for w, x in zip(weights, activations, strict=True)]
+    return b.add(total, call(b, form.word_product, total.type, b.add(*pairs), constant(words, 1)))
+
+
+def parts(form: type[Float32]) -> int:
+    """How many vectors hold one step of `lanes` rows."""
+    return form.columns * form.weight_bytes // 4 if form.is_integer else 1
+
+
+def broadcast(b: ir.IRBuilder, form: type[Float32], address) -> list[ir.Value]:
+    """The activations of one step, a float32 or each 32 bits of integers, in every lane."""
+    if not form.is_integer:
+        return [splat(b, load(b, F32, address), form.lanes)]
+    words = [splat(b, load(b, I32, address, 4 * part), form.lanes) for part in range(parts(form))]
+    return [b.bitcast(word, _integers(form)) for word in words]
+
+
+def load_weights(b: ir.IRBuilder, form: type[Float32], address, at: int) -> tuple[list[ir.Value], list[ir.Value]]:
+    """One step's weights of a group of 2 * lanes rows: those of the low rows, and of the high ones."""
+    lanes = form.lanes
+    size = 4 * lanes if form.is_integer else lanes * form.weight_bytes
+    kind = _integers(form) if form.is_integer else vector(F16 if form.weight_bytes == 2 else F32, lanes)
+    loaded = [load(b, kind, address, at + part * size, align=size) for part in range(2 * parts(form))]
+    if not form.is_integer and form.weight_bytes == 2:
+        loaded = [b.fpext(part, vector(F32, lanes)) for part in loaded]
+    return loaded[: parts(form)], loaded[parts(form) :]
+
+
+def _integers(form: type[Float32]) -> ir.VectorType:
+    """A vector of an integer form's weights."""
+    return vector(I8 if form.weight_bytes == 1 else I16, 4 * form.lanes // form.weight_bytes)

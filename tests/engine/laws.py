@@ -60,7 +60,7 @@ TOLERANCES = {
     "float32": Tolerance(1e-4, 1e-5, 1e-4),
     "float16": Tolerance(0.05, 0.005, 0.02),
     "tensor16": Tolerance(0.05, 0.005, 0.02),
-    "int8": Tolerance(0.6, 0.08, 0.12),
+    "int8": Tolerance(0.6, 0.1, 0.12),
 }
 
 

@@ -13,7 +13,7 @@ from llvmlite import binding, ir
 
 from speechvq.engine import cpu, cpu_kernels, cpu_loop, make_engine, simd
 from speechvq.engine.cpu_fused import FusedEngine
-from speechvq.engine.cpu_pack import gate_groups, in_panels, pack, plain_groups, quantise
+from speechvq.engine.cpu_pack import gate_groups, in_panels, plain_groups, quantise, word_peak
 from speechvq.engine.cpu_pairing import BLOCK, PROBE, Pairing
 from speechvq.engine.weights import DecoderWeights, random_weights
 from speechvq.errors import BackendUnavailable, InputError
@@ -84,10 +84,11 @@ def assembly(form: type[simd.Float32], processor_name: str) -> str:
     b = ir.IRBuilder(function.append_basic_block())
     weights, x, sums, groups, steps = function.args
 
-    def finish(group, stream, low, high):
-        for half, part in enumerate((low, high)):
+    def finish(done):
+        for group, _, plus in done:
             at = simd.element(b, sums, group, 8 * form.lanes)
-            simd.store(b, part, at, 4 * form.lanes * half)
+            for half in range(2):
+                simd.store(b, plus(half, simd.constant(simd.vector(simd.F32, form.lanes), 0.0)), at, 4 * form.lanes * half)
 
     cpu_kernels.Product(b, form, 1).run(weights, [x], groups, steps, finish)
     b.ret_void()
@@ -103,36 +104,76 @@ def assembly(form: type[simd.Float32], processor_name: str) -> str:
 PRODUCTS = 2 * (4 + 2 + 1)  # in a step of panels of 4, 2 and 1 groups
 
 
-def test_avx512_with_vnni_multiplies_and_adds_in_one_instruction():
-    text = assembly(simd.Int8Vnni, "cascadelake")
-    assert text.count("vpdpwssd") >= PRODUCTS and "%zmm" in text and "vpmaddwd" not in text
+@pytest.mark.parametrize(("form", "instruction"), [(simd.Int8Vnni, "vpdpbusd"), (simd.Int16Vnni, "vpdpwssd")])
+def test_avx512_with_vnni_multiplies_and_adds_in_one_instruction(form, instruction):
+    text = assembly(form, "cascadelake")
+    assert text.count(instruction) >= PRODUCTS * simd.parts(form) and "%zmm" in text and "vpmadd" not in text
 
 
-def test_avx512_without_vnni_and_avx2_take_two():
-    wide, narrow = assembly(simd.Int8Wide, "skylake-avx512"), assembly(simd.Int8, "znver3")
-    for text in (wide, narrow):
-        assert text.count("vpmaddwd") >= PRODUCTS and text.count("vpaddd") >= PRODUCTS
-    assert "%zmm" in wide and "%zmm" not in narrow and "%ymm" in narrow
+@pytest.mark.parametrize(
+    ("form", "processor_name", "register"), [(simd.Int8Wide, "skylake-avx512", "%zmm"), (simd.Int8, "znver3", "%ymm")]
+)
+def test_without_vnni_two_steps_of_bytes_are_widened_together(form, processor_name, register):
+    lines = [line for line in assembly(form, processor_name).splitlines() if register in line]
+    bytes_, words = (sum(name in line for line in lines) for name in ("vpmaddubsw", "vpmaddwd"))
+    assert words >= PRODUCTS and bytes_ == 2 * words
+    assert register == "%zmm" or "%zmm" not in assembly(form, processor_name)
 
 
-@pytest.mark.parametrize("form", [simd.Int8, simd.Int8Wide])
-def test_two_int8_rows_in_a_lane_give_exact_sums(form):
-    """The kernels' arithmetic, done by numpy on the packed bytes, modulo 2^32 as the registers have it."""
+def panels(form: type[simd.Float32], packed: np.ndarray, groups: int, columns: int):
+    """The starts, weights [rows, columns] and scales of each panel, from the bytes as the kernels read them."""
+    at, lanes, parts = 0, form.lanes, simd.parts(form)
+    for size in (4, 2, 1):
+        while groups >= size:
+            rows, cells = size * 2 * lanes, size * 2 * lanes * columns
+            starts, at = packed[at : at + 4 * rows].view(np.int32), at + 4 * rows
+            kind = np.int8 if form.weight_bytes == 1 else np.int16
+            weights, at = packed[at : at + cells * form.weight_bytes].view(kind), at + cells * form.weight_bytes
+            scales, at = packed[at : at + 4 * rows].view(np.float32), at + 4 * rows
+            weights = weights.reshape(columns // form.columns, size, 2, parts, lanes, form.columns // parts)
+            yield starts, weights.transpose(1, 2, 4, 0, 3, 5).reshape(rows, columns).astype(np.int64), scales
+            groups -= size
+    assert at == packed.size
+
+
+@pytest.mark.parametrize("form", [simd.Int8, simd.Int8Wide, simd.Int16, simd.Int16Wide])
+@pytest.mark.parametrize("zero", [0, 128])
+def test_what_is_packed_gives_the_product(form, zero):
     rng = np.random.default_rng(0)
-    rows, columns, lanes = 6 * 2 * form.lanes, 64, form.lanes  # panels of 4 and of 2 groups
-    matrix = rng.integers(-127, 128, (rows, columns))
-    x = rng.integers(-32767, 32768, columns)
-    lane = in_panels(form, plain_groups(matrix, rows, lanes), columns).view(np.int16)
-    sums, first = [], 0
-    for size in (4, 2):
-        count = size * columns * lanes
-        panel = lane[first : first + count].reshape(columns // 2, size, lanes, 2).astype(np.int64)
-        first += count
-        pairs = x.reshape(columns // 2, 1, 1, 2)
-        both, high = (panel * pairs).sum((0, 3)), ((panel >> 8) * pairs).sum((0, 3))
-        low = both.astype(np.uint32).astype(np.int64) - (high << 8) - 128 * x.sum()
-        sums += [row for g in range(size) for row in (low[g], high[g])]
-    np.testing.assert_array_equal(np.concatenate(sums).astype(np.uint32), (matrix @ x).astype(np.uint32))
+    count, columns = 7, 64
+    matrix = rng.normal(0, 1, (count * 2 * form.lanes, columns)) * np.exp(rng.normal(0, 1, (count * 2 * form.lanes, 1)))
+    x = rng.integers(0, 256, columns)
+    packed = in_panels(form, quantise(form, plain_groups(matrix, len(matrix), form.lanes), zero))
+    made, allowed = [], []
+    for starts, weights, scales in panels(form, packed, count, columns):
+        made.append((starts + weights @ x) * scales)
+        allowed.append(0.51 * scales * np.abs(x - zero).sum())  # no weight is further off than half a unit
+    assert (np.abs(np.concatenate(made) - matrix @ (x - zero)) < np.concatenate(allowed)).all()
+    assert max(allowed[0]) < {1: 0.05, 2: 0.0005}[form.weight_bytes] * np.abs(matrix[: len(allowed[0])]).max() * np.abs(x - zero).sum()
+
+
+def worst_products(form: type[simd.Int8], packed: np.ndarray, count: int, columns: int) -> tuple[int, int]:
+    """The least and the largest sum that four bytes' products can have in 16 bits, whatever the activations."""
+    sums = []
+    for _, weights, _ in panels(form, packed, count, columns):
+        steps = weights.reshape(len(weights), columns // 8, 2, 2, 2)  # a step's vectors, words, and bytes of a word
+        sums += [255 * np.clip(sign * steps, 0, None).sum((2, 4)).max() * sign for sign in (-1, 1)]
+    return min(sums), max(sums)
+
+
+@pytest.mark.parametrize("matrix", ["noise", "ones", "steep"])
+def test_no_activations_can_overflow_16_bits(matrix):
+    rng = np.random.default_rng(1)
+    rows = {"noise": rng.normal(0, 1, (48, 40)), "ones": -np.ones((48, 40)), "steep": np.exp(rng.normal(0, 3, (48, 40)))}[matrix]
+    least, largest = worst_products(simd.Int8, in_panels(simd.Int8, quantise(simd.Int8, plain_groups(rows, 48, 8))), 3, 40)
+    assert least >= -(2**15) and largest < 2**15
+    assert max(-least, largest) > 2**15 * 0.95  # and the range is made use of
+
+
+def test_no_activations_can_overflow_32_bits():
+    rounded = quantise(simd.Int16, plain_groups(np.ones((16, 4096)), 16, 8)).groups
+    peak = word_peak(rounded)
+    assert 2047 * 4096 * peak < 2**31 <= 2047 * 4096 * (peak + 1)
 
 
 def test_a_group_holds_tanh_and_sigmoid_rows_of_the_same_channels():
@@ -140,14 +181,6 @@ def test_a_group_holds_tanh_and_sigmoid_rows_of_the_same_channels():
     groups = gate_groups(rows, 32, 8)[..., 0]
     np.testing.assert_array_equal(groups[1], [np.arange(8, 16), np.arange(28, 36)])
     np.testing.assert_array_equal(groups[2], [[16, 17, 18, 19, 0, 0, 0, 0], [36, 37, 38, 39, 0, 0, 0, 0]])
-
-
-def test_no_input_can_overflow_a_sum():
-    weights = random_weights(num_layers=40, residual_channels=96, skip_channels=64)
-    groups = plain_groups(np.sign(weights.skip) * 3, 64, 8)  # all of one size: the largest sums there can be
-    rounded, scale, peak = quantise(simd.Int8, groups)
-    assert np.abs(rounded).max() == 127 and np.allclose(rounded * scale[..., None], groups)
-    assert 127 * 40 * 96 * peak < 2**31 <= 127 * 40 * 96 * (peak + 1)
 
 
 @needs_avx2
@@ -171,31 +204,31 @@ def test_rounding_an_uneven_output_matrix_costs_int8_little():
     assert error(uneven) < 2 * error(weights)
 
 
-def test_the_scale_of_every_layers_input_covers_the_largest_there_can_be():
-    weights = random_weights(num_layers=6, residual_channels=16, skip_channels=16)
-    units = pack(weights, simd.Int8).x_scale
-    x = np.abs(weights.embedding).max()
-    for layer in range(6):
-        assert x * units[layer] <= 32767
-        if layer < 5:
-            x += (np.abs(weights.residual[layer]).sum(1) + np.abs(weights.residual_bias[layer])).max()
-            x = min(x, 32767 / units[layer + 1])  # per channel the bound is tighter than this sum of maxima
-
-
-class Emulated(simd.Int8Wide):
+class EmulatedWords(simd.Int16Wide):
     """512-bit vectors on a processor that has 256 bits: LLVM splits all but the product, which is split here."""
 
 
-def split_product(b, form, total, weights, activations):
+class Emulated(simd.Int8Wide):
+    """The same of bytes."""
+
+    output = EmulatedWords
+
+
+NARROW = {Emulated: simd.Int8, EmulatedWords: simd.Int16}
+
+
+def split_product(multiply_add, b, form, total, weights, activations):
     """`simd.multiply_add` of a wide form in two halves."""
-    halves = []
-    for first in (0, 8):
-        parts = [
-            b.shuffle_vector(v, v, ir.Constant(simd.vector(simd.I32, n), list(range(first * n // 8, first * n // 8 + n))))
-            for v, n in ((weights, 16), (activations, 16))
-        ]
-        halves.append(simd.call(b, simd.Int8.pair_product, simd.vector(simd.I32, 8), *parts))
-    return b.add(total, b.shuffle_vector(*halves, ir.Constant(simd.vector(simd.I32, 16), list(range(16)))))
+
+    def half(v, first: int):
+        n = v.type.count // 2
+        return b.shuffle_vector(v, v, ir.Constant(simd.vector(simd.I32, n), list(range(first * n, first * n + n))))
+
+    halves = [
+        multiply_add(b, NARROW[form], half(total, k), [half(w, k) for w in weights], [half(x, k) for x in activations])
+        for k in range(2)
+    ]
+    return simd.join(b, halves)
 
 
 UNCACHED_RUN = numba.njit(nogil=True)(cpu_loop.run.py_func)
@@ -206,7 +239,11 @@ UNCACHED_RUN = numba.njit(nogil=True)(cpu_loop.run.py_func)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_wide_vectors_give_the_samples_of_narrow_ones(shape, monkeypatch):
     original = simd.multiply_add
-    monkeypatch.setattr(simd, "multiply_add", lambda b, form, *v: (split_product if form is Emulated else original)(b, form, *v))
+
+    def multiply_add(b, form, *values):
+        return split_product(original, b, form, *values) if form in NARROW else original(b, form, *values)
+
+    monkeypatch.setattr(simd, "multiply_add", multiply_add)
     # Compiled apart: the cache on disk must not hold a class that other processes cannot import.
     monkeypatch.setattr(cpu_loop, "run", UNCACHED_RUN)
     weights = random_weights(**shape.weights)
