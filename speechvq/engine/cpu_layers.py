@@ -16,11 +16,14 @@ from speechvq.engine.cpu_kernels import Product
 from speechvq.engine.cpu_slots import SIGNED_PEAK, SIGNED_ZERO, TINY, count, fill_signed, magnitude, write
 from speechvq.engine.simd import F32, constant, load, offset, store, vector
 
-IN_STEP = 2  # groups whose gates are done in step: more would not fit into the registers
-
 
 def _over(b, streams: int, address, stride) -> list:
     return [b.add(address, b.mul(stride, count(q))) for q in range(streams)]
+
+
+def _place(b, form: type[simd.Float32], group, half: int):
+    """Where a group's low or high float32 lie, in bytes from the first's."""
+    return offset(b, b.mul(group, count(8 * form.lanes)), half * 4 * form.lanes)
 
 
 def make_add_product(streams: int, of_output: bool = False):
@@ -33,12 +36,12 @@ def make_add_product(streams: int, of_output: bool = False):
         def emit(context, b, signature, arguments):
             _, weights, x, x_stride, base, base_stride, out, out_stride, groups, steps = arguments
             bases, outs = _over(b, streams, base, base_stride), _over(b, streams, out, out_stride)
-            size, floats = 4 * kind.lanes, vector(F32, kind.lanes)
+            floats = vector(F32, kind.lanes)
 
             def finish(done):
                 for group, q, plus in done:
                     for half in range(2):
-                        at = offset(b, b.mul(group, count(2 * size)), half * size)
+                        at = _place(b, kind, group, half)
                         store(b, plus(half, load(b, floats, b.add(bases[q], at))), b.add(outs[q], at))
 
             Product(b, kind, streams).run(weights, _over(b, streams, x, x_stride), groups, steps, finish)
@@ -76,25 +79,24 @@ def make_gate(streams: int):
         def emit(context, b, signature, arguments):
             _, weights, x, x_stride, past, frame, stride, z, z_stride, groups, steps = arguments
             pasts, frames, outs = (_over(b, streams, *of) for of in ((past, stride), (frame, stride), (z, z_stride)))
-            size, floats = 4 * kind.lanes, vector(F32, kind.lanes)
+            floats = vector(F32, kind.lanes)
 
             def total(group, q, plus, half: int):
-                at = offset(b, b.mul(group, count(2 * size)), half * size)
+                at = _place(b, kind, group, half)
                 before = b.add(pasts[q], at)
                 rest = b.fadd(load(b, floats, before), load(b, floats, b.add(frames[q], at)))
                 store(b, constant(floats, 0.0), before)
                 return plus(half, rest)
 
             def finish(done):
-                for some in (done[first : first + IN_STEP] for first in range(0, len(done), IN_STEP)):
-                    tanh, sigmoid = (simd.join(b, [total(*each, half) for each in some]) for half in range(2))
-                    values = _coarse_gate(b, tanh, sigmoid) if kind.is_integer else _exact_gate(b, tanh, sigmoid)
-                    scale = constant(values.type, SIGNED_PEAK / 2)
-                    if streams == 1:  # their channels follow one another
-                        write(b, kind, values, outs[0], b.mul(some[0][0], count(kind.lanes)), scale, SIGNED_ZERO)
-                        continue
-                    for (group, q, _), value, s in zip(some, simd.split(b, values, len(some)), simd.split(b, scale, len(some)), strict=True):
-                        write(b, kind, value, outs[q], b.mul(group, count(kind.lanes)), s, SIGNED_ZERO)
+                tanh, sigmoid = (simd.join(b, [total(*each, half) for each in done]) for half in range(2))
+                values = _coarse_gate(b, tanh, sigmoid) if kind.is_integer else _exact_gate(b, tanh, sigmoid)
+                pieces = [(done[0], values)]  # one stream's channels follow one another
+                if streams > 1:
+                    pieces = zip(done, simd.split(b, values, len(done)), strict=True)
+                for (group, q, _), piece in pieces:
+                    scale = constant(piece.type, SIGNED_PEAK / 2)
+                    write(b, kind, piece, outs[q], b.mul(group, count(kind.lanes)), scale, SIGNED_ZERO)
 
             Product(b, kind, streams).run(weights, _over(b, streams, x, x_stride), groups, steps, finish)
             return context.get_dummy_value()
@@ -114,13 +116,13 @@ def make_residual(streams: int):
         def emit(context, b, signature, arguments):
             _, weights, z, z_stride, x, x_stride, bias, slot, slot_stride, groups, steps = arguments
             xs, slots = _over(b, streams, x, x_stride), _over(b, streams, slot, slot_stride)
-            size, floats = 4 * kind.lanes, vector(F32, kind.lanes)
+            floats = vector(F32, kind.lanes)
             tops = [cgutils.alloca_once_value(b, constant(floats, TINY)) for _ in range(streams)]
 
             def finish(done):
                 for group, q, plus in done:
                     for half in range(2):
-                        at = offset(b, b.mul(group, count(2 * size)), half * size)
+                        at = _place(b, kind, group, half)
                         here = b.add(xs[q], at)
                         after = plus(half, b.fadd(load(b, floats, here), load(b, floats, b.add(bias, at))))
                         store(b, after, here)

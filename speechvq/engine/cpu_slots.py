@@ -75,8 +75,7 @@ def magnitude(b: ir.IRBuilder, values) -> ir.Value:
 
 def fill_signed(b: ir.IRBuilder, form: type[simd.Float32], values, slot, n, tops) -> None:
     """`fill` with signed values, given a vector of which one lane is their largest magnitude."""
-    top = simd.fold(b, tops, lambda x, y: simd.maximum(b, x, y))
-    fill(b, form, values, slot, n, top, ir.Constant(F32, float(SIGNED_PEAK)), SIGNED_ZERO)
+    fill(b, form, values, slot, n, simd.largest(b, tops), ir.Constant(F32, float(SIGNED_PEAK)), SIGNED_ZERO)
 
 
 def largest_lanes(b: ir.IRBuilder, form: type[simd.Float32], values, n, least: float, change=lambda x: x):

@@ -39,7 +39,7 @@ def make_rectify(of_output: bool = False):
 
         def emit(context, b, signature, arguments):
             _, values, slot, peak, n = arguments
-            top = simd.fold(b, largest_lanes(b, kind, values, n, TINY), lambda x, y: simd.maximum(b, x, y))
+            top = simd.largest(b, largest_lanes(b, kind, values, n, TINY))
             fill(b, kind, values, slot, n, top, peak, least=0.0)
             return context.get_dummy_value()
 
@@ -55,7 +55,7 @@ def largest(context, form, values, n):
 
     def emit(context, b, signature, arguments):
         _, values, n = arguments
-        return simd.fold(b, largest_lanes(b, kind, values, n, -3e38), lambda x, y: simd.maximum(b, x, y))
+        return simd.largest(b, largest_lanes(b, kind, values, n, -3e38))
 
     return types.float32(form, types.intp, types.intp), emit
 

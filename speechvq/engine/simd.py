@@ -174,6 +174,11 @@ def fold(b: ir.IRBuilder, x, combine) -> ir.Value:
     return b.extract_element(x, ir.Constant(I32, 0))
 
 
+def largest(b: ir.IRBuilder, x) -> ir.Value:
+    """The largest lane."""
+    return fold(b, x, lambda y, z: maximum(b, y, z))
+
+
 def join(b: ir.IRBuilder, vectors: list[ir.Value]) -> ir.Value:
     """Some vectors, a power of 2, as one: what is done to it is done to all of them in step."""
     while len(vectors) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import replace
 
 import numba
@@ -110,6 +111,21 @@ def test_avx512_with_vnni_multiplies_and_adds_in_one_instruction(form, instructi
     assert text.count(instruction) >= PRODUCTS * simd.parts(form) and "%zmm" in text and "vpmadd" not in text
 
 
+def test_vnni_takes_weights_as_the_signed_bytes():
+    holds, seen = {}, 0
+    for line in assembly(simd.Int8Vnni, "cascadelake").splitlines():
+        name, _, operands = line.strip().partition("\t")
+        registers = re.findall(r"%zmm\d+", operands)
+        if "broadcast" in name and registers:
+            holds[registers[-1]] = "activations"
+        elif name.startswith("vmov") and registers:
+            holds[registers[-1]] = "weights"
+        elif name == "vpdpbusd":  # in this notation the signed operand comes first
+            assert [holds[register] for register in registers[:2]] == ["weights", "activations"]
+            seen += 1
+    assert seen >= 2 * PRODUCTS
+
+
 @pytest.mark.parametrize(
     ("form", "processor_name", "register"), [(simd.Int8Wide, "skylake-avx512", "%zmm"), (simd.Int8, "znver3", "%ymm")]
 )
@@ -174,6 +190,15 @@ def test_no_activations_can_overflow_32_bits():
     rounded = quantise(simd.Int16, plain_groups(np.ones((16, 4096)), 16, 8)).groups
     peak = word_peak(rounded)
     assert 2047 * 4096 * peak < 2**31 <= 2047 * 4096 * (peak + 1)
+
+
+def test_the_coarse_gate_is_near_enough_for_8_bits():
+    x = np.linspace(-20, 20, 100001)
+    held = np.clip(x, -simd.TANH_END, simd.TANH_END)
+    above, below = (np.polyval([*reversed(c), 1], held**2) for c in (simd.TANH_NUMERATOR, simd.TANH_DENOMINATOR))
+    tanh = held * above / below
+    assert np.abs(tanh - np.tanh(x)).max() < 1e-4
+    assert np.abs(tanh).max() < 127.4 / 127  # or the largest would become the smallest
 
 
 def test_a_group_holds_tanh_and_sigmoid_rows_of_the_same_channels():
