@@ -54,7 +54,8 @@ class FusedEngine(Engine):
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="speechvq-decode")
         self._pairing = Pairing()
         with announced(f"the {self.precision} decoder"):
-            cpu_loop.run(self.form, np.zeros(1, PLAN), cpu_loop.ALONE, 0, 0, np.zeros(32, np.int64))
+            nothing = (self.form, np.zeros(1, PLAN), cpu_loop.ALONE, 0, 0, np.zeros(32, np.int64))
+            self._pool.submit(cpu_loop.run, *nothing).result()  # starts a thread too, which `Pairing` should not time
 
     def _new_state(self, state: EngineState) -> Streams:
         w, form, B = self._packed, type(self.form), state.batch

@@ -33,6 +33,7 @@ from speechvq.engine.cpu_vectors import (
 TILE = 4
 AHEAD = 5  # layers by which memory is asked for in advance
 PAUSES = 3  # between two looks at a counter
+SAMPLE = 1 << 16  # a counter of samples counts these, and holds the latest sample below: one message instead of two
 add_product_1, add_product_n = make_add_product(1), make_add_product(TILE)
 add_output_1, add_output_n = make_add_product(1, of_output=True), make_add_product(TILE, of_output=True)
 gate_1, gate_n = make_gate(1), make_gate(TILE)
@@ -141,9 +142,14 @@ def fetch_past(p, cursors, b, tile, layer):
 
 
 @njit(nogil=True)
-def enter(form, p, cursors, b, i):
+def sample_at(p, b, i):
+    """A stream's i-th sample, 0 being the one before the first that is drawn."""
+    return integers_at(p.samples + b * 8 * (p.num_samples + 1), p.num_samples + 1)[i]
+
+
+@njit(nogil=True)
+def enter(form, p, cursors, b, previous):
     """Embed the previous sample as the first layer's input."""
-    previous = integers_at(p.samples + b * 8 * (p.num_samples + 1), p.num_samples + 1)[i]
     slot = ring_slot(p, cursors, 0, 0) + b * p.history_step
     put(form, p.embedding + previous * 4 * p.R, p.x + b * 4 * p.R, slot, p.R)
 
@@ -246,7 +252,7 @@ def run_alone(form, p, first, last):
         time = p.start + i
         frame = time // p.hop_length - p.first_frame
         for b in range(first, last):
-            enter(form, p, cursors, b, i)
+            enter(form, p, cursors, b, sample_at(p, b, i))
         for layer in range(p.layers):
             b = first
             while b < last:
@@ -305,8 +311,8 @@ def run_chain(form, p, share, layers_done, samples_done):
     cursors = begin(p)
     for i in range(p.num_samples):
         time = p.start + i
-        wait_for(samples_done, i)
-        enter(form, p, cursors, 0, i)
+        told = wait_for(samples_done, i * SAMPLE)
+        enter(form, p, cursors, 0, told % SAMPLE if i else sample_at(p, 0, 0))
         frame = time // p.hop_length - p.first_frame
         for layer in range(p.layers):
             fetch_to_write(p.z + (layer + AHEAD) % p.layers * p.z_step, p.z_bytes)
@@ -337,7 +343,7 @@ def run_side(form, p, share, layers_done, samples_done):
             if layer < share:
                 past_layer(form, p, cursors, 0, 1, time, layer)
         finish(form, p, 0, 1, i)
-        store_release(samples_done, i + 1)
+        store_release(samples_done, (i + 1) * SAMPLE + sample_at(p, 0, i + 1))
         advance(p, cursors)
 
 
@@ -356,7 +362,7 @@ def _entry(digest):
                 on a thread of its own, where the SIDE does the past taps of the layers before `last`.
             first: as above.
             last: as above.
-            counters: int64 [32], zero: how many layers' z are there, and at [16] how many samples.
+            counters: int64 [32], zero: how many layers' z are there, and at [16] how many samples (see SAMPLE).
         """
         p = plan[0]
         layers_done, samples_done = counters.ctypes.data, counters.ctypes.data + 128

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-PROBE = 64  # samples of a trial: enough to outweigh waking the other thread
-BLOCK = 1024  # samples between two looks at the clock
-FIRST_REST = 16  # blocks until the slower way is tried again; doubled whenever it is slower again
-LONGEST_REST = 256
+PROBE = 256  # samples of a trial: enough to outweigh waking the other thread, which may take half a millisecond
+BLOCK = 4096  # samples between two looks at the clock
+FIRST_REST = 4  # blocks until the slower way is tried again; doubled whenever it is slower again
+LONGEST_REST = 64
 
 
 class Pairing:
