@@ -140,7 +140,7 @@ def in_panels(form: type[Float32], matrix: Rounded) -> np.ndarray:
 
 
 def pack(weights: DecoderWeights, form: type[Float32]) -> FusedWeights:
-    """Lay a decoder's weights out for the kernels; the factors of the gate's powers of 2 go into its rows.
+    """Lay a decoder's weights out for the kernels; `gate_factors` go into the gate's rows.
 
     Args:
         weights: the decoder's weights.
