@@ -14,6 +14,7 @@ from speechvq.corpus import DataDir
 from speechvq.errors import SpeechVQError
 from speechvq.evaluate.baseline import Baseline, cepstra
 from speechvq.metrics.mfcc import Variant
+from speechvq.options import whole
 from speechvq.units import UnitsWriter
 
 SAMPLE_RATE = 16000
@@ -25,8 +26,8 @@ def main() -> int:
     parser.add_argument("train", metavar="TRAIN_DIR", help="data directory that k-means is fitted on")
     parser.add_argument("data", metavar="DATA_DIR", help="data directory to encode")
     parser.add_argument("units", metavar="UNITS_DIR", help="units directory to write")
-    parser.add_argument("--codebook-size", type=int, default=512, metavar="K")
-    parser.add_argument("--hop-length", type=int, default=320, metavar="SAMPLES", help="at 16 kHz")
+    parser.add_argument("--codebook-size", type=whole(2), default=512, metavar="K")
+    parser.add_argument("--hop-length", type=whole(1), default=320, metavar="SAMPLES", help="at 16 kHz")
     args = parser.parse_args()
     try:
         encode(args)

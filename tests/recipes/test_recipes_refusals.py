@@ -34,6 +34,12 @@ def test_mfcc_units_need_data_directories(tiny_data, tmp_path):
     assert not (tmp_path / "units").exists()
 
 
+def test_mfcc_units_need_a_hop():
+    wrong = [sys.executable, RECIPES / "mfcc_units.py", "train", "data", "units", "--hop-length", "0"]
+    done = subprocess.run(wrong, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.endswith("--hop-length: 0 is not at least 1\n")
+
+
 @pytest.mark.parametrize("lacking", ["log.jsonl", "best/speakers.txt"])
 def test_a_report_needs_a_trained_model(tiny_data, tmp_path, lacking):
     if lacking != "log.jsonl":
