@@ -40,7 +40,7 @@ def cached(function: Callable) -> Callable:
 @contextmanager
 def announced(what: str) -> Iterator[None]:
     """Say what is being compiled, if it takes longer than loading would."""
-    said = f"compiling {what} for this processor, once: about 15 seconds"
+    said = f"compiling {what} for this processor, once: about 20 seconds"
     timer = threading.Timer(PATIENCE, log.warning, [said])
     timer.daemon = True
     timer.start()
