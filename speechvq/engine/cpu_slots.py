@@ -48,7 +48,7 @@ def fill(b: ir.IRBuilder, form: type[simd.Float32], values, slot, n, top, peak, 
         form: of the slot.
         values: address.
         slot: address.
-        n: whole vectors.
+        n: whole groups of 2 * lanes.
         top: float32, the largest magnitude of the values; integers fill the range up to `peak` with it.
         peak: float32.
         zero: what stands for 0.
