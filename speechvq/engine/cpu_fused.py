@@ -115,7 +115,7 @@ class FusedEngine(Engine):
             plan["num_samples"] = block
             began = time.perf_counter()
             if pair:
-                self._run_pair(plan)
+                began = self._run_pair(plan)
             else:
                 self._run_batch(plan, 1)
             self._pairing.record(pair, block, time.perf_counter() - began)
@@ -124,12 +124,19 @@ class FusedEngine(Engine):
             plan["log_probabilities"] += block * 4 * self.weights.num_classes
             done += block
 
-    def _run_pair(self, plan: np.ndarray) -> None:
+    def _run_pair(self, plan: np.ndarray) -> float:
+        """One stream on two threads; returns when the second was awake."""
         counters = aligned((32,), np.int64)
         share = self._side_layers()
-        side = self._pool.submit(cpu_loop.run, self.form, plan, cpu_loop.SIDE, 0, share, counters)
+
+        def side() -> float:
+            began = time.perf_counter()
+            cpu_loop.run(self.form, plan, cpu_loop.SIDE, 0, share, counters)
+            return began
+
+        other = self._pool.submit(side)
         cpu_loop.run(self.form, plan, cpu_loop.CHAIN, 0, share, counters)
-        side.result()
+        return other.result()
 
     def _side_layers(self) -> int:
         """How many layers' past taps the side takes: measured best a little under half of what would balance.

@@ -98,7 +98,7 @@ def make_gate(streams: int):
                     scale = constant(piece.type, SIGNED_PEAK / 2)
                     write(b, kind, piece, outs[q], b.mul(group, count(kind.lanes)), scale, SIGNED_ZERO)
 
-            Product(b, kind, streams).run(weights, _over(b, streams, x, x_stride), groups, steps, finish)
+            Product(b, kind, streams, go_on=True).run(weights, _over(b, streams, x, x_stride), groups, steps, finish)
             return context.get_dummy_value()
 
         return types.void(form, *[types.intp] * 10), emit
@@ -128,7 +128,7 @@ def make_residual(streams: int):
                         store(b, after, here)
                         b.store(simd.maximum(b, b.load(tops[q]), magnitude(b, after)), tops[q])
 
-            Product(b, kind, streams).run(weights, _over(b, streams, z, z_stride), groups, steps, finish)
+            Product(b, kind, streams, go_on=True).run(weights, _over(b, streams, z, z_stride), groups, steps, finish)
             n = b.mul(groups, count(2 * kind.lanes))
             for q in range(streams):
                 fill_signed(b, kind, xs[q], slots[q], n, b.load(tops[q]))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-PROBE = 256  # samples of a trial: enough to outweigh waking the other thread, which may take half a millisecond
-BLOCK = 4096  # samples between two looks at the clock
+PROBE = 256  # samples of a trial
+BLOCK_SECONDS = 0.03  # between two looks at the clock: outweighs waking the other thread, which may take a millisecond
 FIRST_REST = 4  # blocks until the slower way is tried again; doubled whenever it is slower again
 LONGEST_REST = 64
 
@@ -26,10 +26,10 @@ class Pairing:
         best = self._cost[True] < self._cost[False]
         if self._blocks >= self._rest:
             return not best, PROBE
-        return best, min(remaining, BLOCK)
+        return best, min(remaining, max(PROBE, int(BLOCK_SECONDS / self._cost[best])))
 
     def record(self, pair: bool, samples: int, seconds: float) -> None:
-        """Learn what a block took."""
+        """Learn what a block took, from when all its threads were at work."""
         if samples < PROBE:
             return
         cost = seconds / samples

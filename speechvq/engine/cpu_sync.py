@@ -9,9 +9,9 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from speechvq.engine.simd import I8, I32, I64
+from speechvq.engine import simd
+from speechvq.engine.simd import I32, I64, LINE
 
-LINE = 64  # bytes that cores move together
 
 @intrinsic
 def load_acquire(context, address):
@@ -58,14 +58,11 @@ def give_way(context):
     return types.void(), emit
 
 
-def _make_prefetch(write: int):
+def _make_prefetch(write: bool):
     @intrinsic
     def prefetch(context, address):
         def emit(context, b, signature, arguments):
-            place = b.inttoptr(arguments[0], I8.as_pointer())
-            kind = ir.FunctionType(ir.VoidType(), [place.type, I32, I32, I32])
-            function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
-            b.call(function, [place, ir.Constant(I32, write), ir.Constant(I32, 3), ir.Constant(I32, 1)])
+            simd.prefetch(b, *arguments, write)
             return context.get_dummy_value()
 
         return types.void(types.intp), emit
@@ -73,7 +70,7 @@ def _make_prefetch(write: int):
     return prefetch
 
 
-prefetch_to_read, prefetch_to_write = _make_prefetch(0), _make_prefetch(1)
+prefetch_to_read, prefetch_to_write = _make_prefetch(False), _make_prefetch(True)
 
 
 @njit(nogil=True)

@@ -16,6 +16,7 @@ binding.initialize_native_asmparser()  # for the one instruction that is written
 
 I8, I16, I32, I64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 F16, F32 = ir.HalfType(), ir.FloatType()
+LINE = 64  # bytes that cores move together
 ROUND = 12582912.0  # 1.5 * 2^23: adding it leaves the nearest integer in the low bits of a float32
 # 2^f for |f| <= 1/2: Chebyshev interpolation of degree 6, relative error 1.9e-8
 EXP2 = (1.0, 0.69314718, 0.24022651, 0.05550327, 0.00961806, 0.00134004, 0.00015461)
@@ -33,6 +34,8 @@ class Float32(NamedTuple):
     columns = 1  # of the matrix, taken in one step
     weight_bytes = 4
     activation_bytes = 4
+    fused_product = None  # the instruction that multiplies and adds integers, where there is one
+    ahead_bytes = 0  # behind a panel that are asked for while its sums are worked on: where products outrun memory
 
 
 class Float16(Float32):
@@ -51,7 +54,6 @@ class Int16(Float32):
     weight_bytes = 2
     activation_bytes = 2
     word_product = "llvm.x86.avx2.pmadd.wd"
-    fused_product = None  # the instruction that multiplies and adds, where there is one
 
 
 class Int8(Int16):
@@ -91,6 +93,7 @@ class Int8Vnni(Int8Wide):
     """`Int8Wide` where one instruction multiplies and adds."""
 
     fused_product = "vpdpbusd"
+    ahead_bytes = 4096
     output = Int16Vnni
 
 
@@ -143,6 +146,14 @@ def call(b: ir.IRBuilder, name: str, result: ir.Type, *arguments) -> ir.Value:
     """Call an LLVM intrinsic."""
     kind = ir.FunctionType(result, [a.type for a in arguments])
     return b.call(cgutils.get_or_insert_function(b.module, kind, name), arguments)
+
+
+def prefetch(b: ir.IRBuilder, address, write: bool = False) -> None:
+    """Ask for the line of memory at an address; to write, for other cores to give it up."""
+    place = b.inttoptr(address, I8.as_pointer())
+    arguments = [place, *(ir.Constant(I32, value) for value in (int(write), 3, 1))]
+    kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+    b.call(cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0"), arguments)
 
 
 def fma(b: ir.IRBuilder, x, y, z) -> ir.Value:
@@ -232,22 +243,23 @@ def nearest(b: ir.IRBuilder, x, scale, zero: int = 0) -> ir.Value:
     return b.bitcast(fma(b, x, scale, constant(x.type, ROUND + zero)), vector(I32, x.type.count))
 
 
-def multiply_add(b: ir.IRBuilder, form: type[Float32], total, weights: list, activations: list) -> ir.Value:
-    """total + weights * activations, of one step."""
+def multiply_add(b: ir.IRBuilder, form: type[Float32], totals: list, weights: list, activations: list) -> list:
+    """totals + weights * activations, of one step; a fused form may have a total for each part of it."""
     if not form.is_integer:
-        return fma(b, weights[0], activations[0], total)
+        return [fma(b, weights[0], activations[0], *totals)]
     if form.fused_product:
-        for w, x in zip(weights, activations, strict=True):
-            # As assembly, since LLVM takes its own intrinsic apart again where it believes latency to matter most.
-            kind = ir.FunctionType(total.type, [total.type] * 3)
-            words = [total] + [b.bitcast(part, total.type) for part in (x, w)]
-            total = b.asm(kind, f"{form.fused_product} $3, $2, $0", "=v,0,v,v", words, False)
-        return total
+        # As assembly, since LLVM takes its own intrinsic apart again where it believes latency to matter most.
+        kind = ir.FunctionType(totals[0].type, [totals[0].type] * 3)
+        for part, (w, x) in enumerate(zip(weights, activations, strict=True)):
+            total = part % len(totals)
+            words = [totals[total]] + [b.bitcast(each, totals[total].type) for each in (x, w)]
+            totals[total] = b.asm(kind, f"{form.fused_product} $3, $2, $0", "=v,0,v,v", words, False)
+        return totals
     if form.weight_bytes == 2:
-        return b.add(total, call(b, form.word_product, total.type, weights[0], activations[0]))
+        return [b.add(*totals, call(b, form.word_product, totals[0].type, weights[0], activations[0]))]
     words = vector(I16, 2 * form.lanes)
     pairs = [call(b, form.byte_product, words, x, w) for w, x in zip(weights, activations, strict=True)]
-    return b.add(total, call(b, form.word_product, total.type, b.add(*pairs), constant(words, 1)))
+    return [b.add(*totals, call(b, form.word_product, totals[0].type, b.add(*pairs), constant(words, 1)))]
 
 
 def parts(form: type[Float32]) -> int:
