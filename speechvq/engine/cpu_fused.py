@@ -13,7 +13,7 @@ from speechvq.engine.base import Engine, EngineState
 from speechvq.engine.cpu_compile import announced
 from speechvq.engine.cpu_loop import PLAN
 from speechvq.engine.cpu_pack import aligned, pack, pack_frames, round_up, slot_bytes
-from speechvq.engine.cpu_pairing import Pairing
+from speechvq.engine.cpu_pairing import ONE_THREAD, Pairing
 from speechvq.engine.cpu_slots import SIGNED_PEAK, SIGNED_ZERO
 from speechvq.engine.cpu_sync import LINE
 from speechvq.engine.cpu_vectors import BLOCK
@@ -111,14 +111,14 @@ class FusedEngine(Engine):
         """One stream, on two threads for as long as that is faster."""
         done = 0
         while done < n:
-            pair, block = self._pairing.choose(n - done)
-            plan["num_samples"] = block
+            way, block = self._pairing.choose(n - done)
+            plan["num_samples"], plan["tell_every"] = block, way
             began = time.perf_counter()
-            if pair:
-                began = self._run_pair(plan)
-            else:
+            if way == ONE_THREAD:
                 self._run_batch(plan, 1)
-            self._pairing.record(pair, block, time.perf_counter() - began)
+            else:
+                began = self._run_pair(plan)
+            self._pairing.record(way, block, time.perf_counter() - began)
             plan["start"] += block
             plan["samples"] += block * 8
             plan["log_probabilities"] += block * 4 * self.weights.num_classes

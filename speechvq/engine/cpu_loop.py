@@ -53,7 +53,10 @@ STREAMS = [
     *["history", "history_step", "slot_bytes", "past", "x", "z", "z_step", "z_bytes", "skip", "hidden"],
     *["slot", "slot_step", "logits", "probabilities", "blocks"],
 ]
-JOB = ["start", "first_frame", "frames", "frames_step", "num_samples", "samples", "seeds", "teacher", "log_probabilities"]
+JOB = [
+    *["start", "first_frame", "frames", "frames_step", "num_samples", "tell_every", "samples", "seeds"],
+    *["teacher", "log_probabilities"],
+]
 PLAN = np.dtype(
     [(name, np.int64) for name in SIZES + COUNTS + WEIGHTS + STREAMS + JOB]
     + [(name, np.float32) for name in ("hidden_peak", "output_peak", "temperature", "top_p")]
@@ -306,7 +309,8 @@ def run_chain(form, p, share, layers_done, samples_done):
     """One stream's gates and residuals, and the past taps from layer `share` on while the sample is drawn.
 
     A line of memory that the other thread has read must be fetched back before it is written: so z's lines are
-    asked for well before, and it is told of seldom at first, more often towards the end, for which the other waits.
+    asked for well before, and it is told of seldom at first, more often towards the end, for which the other waits;
+    but at least every `tell_every` layers.
     """
     cursors = begin(p)
     for i in range(p.num_samples):
@@ -318,7 +322,7 @@ def run_chain(form, p, share, layers_done, samples_done):
             fetch_to_write(p.z + (layer + AHEAD) % p.layers * p.z_step, p.z_bytes)
             gate_layer(form, p, cursors, 0, 1, frame, layer)
             left = p.layers - 1 - layer
-            if left & (left - 1) == 0:
+            if left & (left - 1) == 0 or left % p.tell_every == 0:
                 store_release(layers_done, i * p.layers + layer + 1)
             if layer < p.layers - 1:
                 residual_layer(form, p, cursors, 0, 1, layer)

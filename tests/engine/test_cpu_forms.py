@@ -15,7 +15,7 @@ from llvmlite import binding, ir
 from speechvq.engine import cpu, cpu_kernels, cpu_loop, make_engine, simd
 from speechvq.engine.cpu_fused import FusedEngine
 from speechvq.engine.cpu_pack import gate_groups, in_panels, plain_groups, quantise, word_peak
-from speechvq.engine.cpu_pairing import BLOCK_SECONDS, PROBE, Pairing
+from speechvq.engine.cpu_pairing import BLOCK_SECONDS, ONE_THREAD, PROBE, TOLD_OFTEN, TOLD_SELDOM, WAYS, Pairing
 from speechvq.engine.weights import DecoderWeights, random_weights
 from speechvq.errors import BackendUnavailable, InputError
 
@@ -279,12 +279,13 @@ def test_wide_vectors_give_the_samples_of_narrow_ones(shape, monkeypatch):
 
 
 @needs_avx2
+@pytest.mark.parametrize("way", [TOLD_SELDOM, TOLD_OFTEN])
 @pytest.mark.parametrize("shape", [SHAPES[1], SHAPES[2]], ids=lambda shape: shape.name)
-def test_two_threads_give_the_samples_of_one(shape, monkeypatch):
+def test_two_threads_give_the_samples_of_one(shape, way, monkeypatch):
     weights = random_weights(**shape.weights)
     conditioning = conditioning_for(weights, 1, 12)
     one, two = (cpu.make_cpu_engine(weights, "int8", threads) for threads in (1, 2))
-    monkeypatch.setattr(Pairing, "choose", lambda self, remaining: (True, remaining))
+    monkeypatch.setattr(Pairing, "choose", lambda self, remaining: (way, remaining))
     drawn = []
     for engine in (one, two):
         state = engine.start(1, 5)
@@ -310,31 +311,34 @@ def test_every_form_here_draws_the_same_int8_samples(shape):
         np.testing.assert_array_equal(samples, drawn[0])
 
 
-def test_pairing_takes_the_faster_way_and_tries_the_other_now_and_then():
-    cost = {False: 1e-5, True: 5e-6}
+@pytest.mark.parametrize("fast", [TOLD_SELDOM, TOLD_OFTEN])
+def test_pairing_takes_the_fastest_way_and_tries_the_others_now_and_then(fast):
+    cost = dict.fromkeys(WAYS, 1e-5) | {fast: 5e-6}
     pairing, taken = Pairing(), []
-    for step in range(200):
-        if step == 100:
-            cost[True] = 1e-4  # the other core is wanted by somebody
-        pair, block = pairing.choose(10**6)
-        taken.append((pair, block))
-        pairing.record(pair, block, block * cost[pair])
-    assert [block for _, block in taken[:2]] == [PROBE, PROBE] and {pair for pair, _ in taken[:2]} == {False, True}
-    assert all(pair for pair, block in taken[2:100] if block != PROBE)
-    late = taken[102:]
-    assert not any(pair for pair, block in late if block != PROBE)
-    assert 1 <= sum(block == PROBE for _, block in late) <= 5
+    for step in range(300):
+        if step == 100:  # the other core is wanted by somebody
+            cost |= {TOLD_SELDOM: 1e-4, TOLD_OFTEN: 1e-4}
+        way, block = pairing.choose(10**6)
+        taken.append((way, block))
+        pairing.record(way, block, block * cost[way])
+    assert taken[: len(WAYS)] == [(way, PROBE) for way in WAYS]
+    assert {way for way, block in taken[len(WAYS) : 100] if block != PROBE} == {fast}
+    late = taken[105:]
+    assert {way for way, block in late if block != PROBE} == {ONE_THREAD}
+    trials = [way for way, block in late if block == PROBE]
+    assert 2 <= len(trials) <= 8 and set(trials) == {TOLD_SELDOM, TOLD_OFTEN}
 
 
 def test_blocks_last_about_as_long_whatever_the_model():
     for cost in (1e-6, 2e-5):
         pairing = Pairing()
-        for pair in (False, True):
-            pairing.record(pair, PROBE, PROBE * cost)
+        for way in WAYS:
+            pairing.record(way, PROBE, PROBE * cost)
         assert abs(pairing.choose(10**6)[1] * cost - BLOCK_SECONDS) <= cost
-    pairing.record(*pairing.choose(10**6), 1e3)  # a machine that stood still: the next block is short again
-    assert pairing.choose(10**6)[1] >= PROBE
+    for way in WAYS:
+        pairing.record(way, PROBE, 1e3)  # a machine that stood still: the next block is short again
+    assert pairing.choose(10**6)[1] == PROBE
 
 
 def test_pairing_leaves_short_work_to_one_thread():
-    assert Pairing().choose(PROBE - 1) == (False, PROBE - 1)
+    assert Pairing().choose(PROBE - 1) == (ONE_THREAD, PROBE - 1)
