@@ -138,8 +138,12 @@ def _engine_runner(case: Case, engine: Engine, threads: int, batch: int) -> Runn
     frames = np.repeat(case.conditioning, batch, axis=0)
 
     def generate(n: int) -> None:
-        while engine.available(state) < n:
-            engine.push(state, frames)
+        nonlocal frames
+        missing = -(-(n - engine.available(state)) // engine.weights.hop_length)
+        if missing > frames.shape[-1]:
+            frames = np.tile(frames, -(-missing // frames.shape[-1]))
+        if missing > 0:  # in one piece: every push copies what is still there
+            engine.push(state, frames[..., :missing])
         engine.generate(state, n)
 
     return Runner(case, engine.backend, engine.precision, threads, batch, generate, lambda: engine_scores(engine, case))
