@@ -15,9 +15,8 @@ from speechvq.engine.cpu_loop import PLAN
 from speechvq.engine.cpu_pack import aligned, pack, pack_frames, round_up, slot_bytes
 from speechvq.engine.cpu_pairing import ONE_THREAD, Pairing
 from speechvq.engine.cpu_slots import SIGNED_PEAK, SIGNED_ZERO
-from speechvq.engine.cpu_sync import LINE
 from speechvq.engine.cpu_vectors import BLOCK
-from speechvq.engine.simd import Float32, output_form
+from speechvq.engine.simd import LINE, Float32, output_form
 from speechvq.engine.weights import DecoderWeights
 
 

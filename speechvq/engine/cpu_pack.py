@@ -8,9 +8,8 @@ import numpy as np
 
 from speechvq.engine.cpu_kernels import PANELS
 from speechvq.engine.cpu_slots import SIGNED_ZERO, UNIT_BYTES, UNSIGNED_PEAK
-from speechvq.engine.cpu_sync import LINE
 from speechvq.engine.cpu_vectors import LOG2E
-from speechvq.engine.simd import Float32, Int8, output_form, parts
+from speechvq.engine.simd import LINE, Float32, Int8, output_form, parts
 from speechvq.engine.weights import DecoderWeights
 
 INT16, INT32 = 2**15 - 1, 2**31 - 1
