@@ -9,6 +9,16 @@ import pytest
 from tiny import RATE, train_arguments, voice
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Before there are several processes, compile what librosa compiles when it is imported.
+
+    Two that do so at once may leave halves of two in numba's cache, and whoever loads those crashes.
+    """
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        import librosa.core.pitch
+        import librosa.util.utils  # noqa: F401
+
+
 @pytest.fixture(scope="session")
 def corpora() -> Path:
     """Real speech, named by the environment."""

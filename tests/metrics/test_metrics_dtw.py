@@ -33,6 +33,7 @@ def test_equal_steps_prefer_the_diagonal():
     assert dtw.mean_path_cost(cost) == pytest.approx(1.0)  # two steps of 1, where the detours would cost 2 in three
 
 
+@pytest.mark.slow
 def test_path_agrees_with_librosa():
     cost = np.random.default_rng(0).random((40, 55))
     _, theirs = librosa.sequence.dtw(C=cost)
