@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -40,7 +41,10 @@ class SpeakerCheck:
         names = np.repeat(self.speakers, [len(pieces[name]) for name in self.speakers])
         self._scale = features.mean(axis=0), features.std(axis=0) + 1e-6
         model = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto", n_components=min(len(pieces) - 1, 40))
-        self._model = model.fit((features - self._scale[0]) / self._scale[1], names)
+        with warnings.catch_warnings():
+            # A speaker of a single piece has no spread to learn from, only a centre.
+            warnings.filterwarnings("ignore", "Only one sample available")
+            self._model = model.fit((features - self._scale[0]) / self._scale[1], names)
         self._centres = np.stack([_unit(self._vectors(pieces[name]).mean(axis=0)) for name in self.speakers])
 
     def embed(self, samples: np.ndarray) -> np.ndarray:

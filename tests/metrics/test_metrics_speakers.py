@@ -31,6 +31,12 @@ def test_voices_are_told_apart_in_recordings_never_heard():
     assert np.linalg.norm(check.embed(speak(0, 200))) == pytest.approx(1)
 
 
+def test_a_speaker_of_one_second_is_one_of_many_without_a_warning(recwarn):
+    recordings = {f"v{voice}": [speak(voice, 10 * voice + n) for n in range(4)] for voice in range(3)}
+    found = SpeakerCheck(recordings | {"brief": [speak(3, 90, seconds=1.0)]}).similarities(speak(3, 91))
+    assert max(found, key=found.get) == "brief" and not recwarn.list
+
+
 def test_one_voice_is_not_enough():
     with pytest.raises(InputError, match="two speakers"):
         SpeakerCheck({"a": [speak(0, 1)]})
