@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from speechvq.audio import LevelMeter, apply_gain, gain_db, mu_law_decode, pad_to_hop, read_blocks, resample
+from speechvq.batch import torch_threads
 from speechvq.checkpoint import load_model, units_hash
 from speechvq.engine import DecoderWeights, Engine, make_engine
 from speechvq.errors import UnitsError
@@ -214,7 +215,9 @@ class Codec:
         piece = max(1, round(PIECE_SECONDS * self.sample_rate / self.hop_length)) * self.hop_length
         state = self.engine.start(1, [sampling.seed], sampling.temperature, sampling.top_p)
         for window, skip, keep in _windows(blocks, self._block_frames, self.model.decoder.conditioner.look_ahead, 1):
-            conditioning, log_mel = self.model.condition_and_guess(torch.from_numpy(window.astype(np.int64))[None], vector)
+            # Of torch's threads all but one would go on spinning for milliseconds, on the core of the engine's second thread.
+            with torch_threads(1):
+                conditioning, log_mel = self.model.condition_and_guess(torch.from_numpy(window.astype(np.int64))[None], vector)
             self.engine.push(state, conditioning[..., skip : skip + keep].numpy())
             if postfilter:
                 postfilter.expect(log_mel[0, skip : skip + keep].flatten(0, 1).T.numpy())
@@ -230,7 +233,8 @@ class Codec:
             return None  # a model that never learnt to guess
 
         def measure(samples: np.ndarray) -> np.ndarray:
-            return self.model.log_mel(torch.from_numpy(samples)[None])[0].numpy()
+            with torch_threads(1):  # as above, between two pieces
+                return self.model.log_mel(torch.from_numpy(samples)[None])[0].numpy()
 
         centres = mel_centres(self.sample_rate, len(voice.spectrum))
         return PostFilter(voice.spectrum, centres, self.sample_rate, self.hop_length // self.model.mel_frames, measure)

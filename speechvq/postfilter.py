@@ -121,5 +121,6 @@ class PostFilter:
         """[frames, bins]."""
         drawn = self._measure(self._samples)
         missing = np.pad(DB_PER_LOG_MEL * (self._expected[:, : drawn.shape[1]] - drawn), ((0, 0), (SMOOTHING, SMOOTHING)))
-        decibels = sliding_window_view(missing, len(self._smoothing), axis=1) @ self._smoothing
-        return np.exp(decibels.clip(-MOST_DB, MOST_DB).T.astype(np.float32) @ self._to_bins)
+        # By einsum, since BLAS would leave its threads spinning on the cores of the engine that draws what follows.
+        decibels = np.einsum("bnk,k->bn", sliding_window_view(missing, len(self._smoothing), axis=1), self._smoothing)
+        return np.exp(np.einsum("bn,bk->nk", decibels.clip(-MOST_DB, MOST_DB).astype(np.float32), self._to_bins))

@@ -13,6 +13,7 @@ import speechvq
 from speechvq import codec as codec_module
 from speechvq import postfilter
 from speechvq.audio import gain_db, mu_law_decode, read, write
+from speechvq.batch import torch_threads
 from speechvq.codec import Codec, Sampling
 from speechvq.errors import InputError, UnitsError
 from speechvq.model import SPECTRAL_BANDS
@@ -75,6 +76,26 @@ def test_a_model_that_never_learnt_to_guess_is_not_filtered(codec, monkeypatch):
     config = codec.model.config
     monkeypatch.setattr(codec.model, "config", replace(config, train=replace(config.train, spectral_weight=0.0, decoder_from=0)))
     assert np.isin(codec.decode(units, "low"), levels).all()
+
+
+def test_decoding_leaves_the_cores_to_the_engine(codec, monkeypatch):
+    """torch's threads would spin on after each call, where the engine's second thread should run."""
+    seen = set()
+
+    def watch(owner: type, name: str) -> None:
+        function = getattr(owner, name)
+
+        def watched(*arguments):
+            seen.add((name, torch.get_num_threads()))
+            return function(*arguments)
+
+        monkeypatch.setattr(owner, name, watched)
+
+    watch(type(codec.model), "condition_and_guess")
+    watch(type(codec.model.log_mel), "forward")
+    with torch_threads(2):
+        codec.decode(codec.units(np.arange(8)), codec.speakers[0])
+        assert seen == {("condition_and_guess", 1), ("forward", 1)} and torch.get_num_threads() == 2
 
 
 def test_the_seed_decides(codec):
